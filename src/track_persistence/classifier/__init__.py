@@ -1,0 +1,1 @@
+"""The persistence transformer, its baselines, training, calibration and checkpoint."""

@@ -1,0 +1,135 @@
+"""Batches of padded features and labels.
+
+N tracks, B tracks of a batch, T frames after padding, C feature width. Which tracks and prefixes share a batch is a
+function of seed and epoch alone.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from track_persistence.classifier.config import TrainConfig
+from track_persistence.core.errors import DataError
+from track_persistence.core.seeding import generator
+
+Rows = NDArray[np.int64]
+ReadFeatures = Callable[[int, int], NDArray[Any]]
+
+
+class Batch(NamedTuple):
+    """features: (B, T, C) float32, zeros on padding. valid: (B, T) bool, False on padding. labels: (B,) float32."""
+
+    features: Tensor
+    valid: Tensor
+    labels: Tensor
+
+
+class Loader(Protocol):
+    """What training and validation iterate over; a list of `Batch` is one."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Iterate over the batches."""
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+
+
+def collate(features: Sequence[NDArray[Any]], labels: Sequence[bool] | NDArray[np.bool_]) -> Batch:
+    """Pad the features (T_i, C) of B tracks to the longest and put them beside their labels."""
+    if len(features) == 0 or len(features) != len(labels):
+        raise DataError(f"batch: {len(features)} tracks and {len(labels)} labels; expected as many of both, at least 1")
+    lengths = torch.tensor([len(track) for track in features])
+    padded = torch.zeros(len(features), int(lengths.max()), features[0].shape[1])
+    for row, track in enumerate(features):
+        padded[row, : len(track)] = torch.from_numpy(np.asarray(track, np.float32))
+    valid = torch.arange(padded.shape[1]) < lengths[:, None]
+    return Batch(padded, valid, torch.tensor(np.asarray(labels), dtype=torch.float32))
+
+
+@dataclass(frozen=True)
+class TrackLoader:
+    """Batches of the first `counts[i]` frames of track `rows[i]`, the i of each batch listed in `batches`.
+
+    rows, counts: (N,). labels: (all tracks,) bool. read(row, count) returns the first frames of a track (count, C).
+    """
+
+    read: ReadFeatures
+    labels: NDArray[np.bool_]
+    rows: Rows
+    counts: Rows
+    batches: tuple[Rows, ...]
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Read and pad one batch after the other."""
+        for members in self.batches:
+            tracks = [self.read(int(self.rows[item]), int(self.counts[item])) for item in members]
+            yield collate(tracks, self.labels[self.rows[members]])
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        return len(self.batches)
+
+
+def draw_prefixes(
+    lengths: Rows, share: float, distribution: Literal["uniform", "log_uniform"], rng: np.random.Generator
+) -> Rows:
+    """Return how many frames of each track are shown: a random prefix with probability `share`, else all.
+
+    `uniform`: every length of 1..T alike. `log_uniform`: length n with probability log((n + 1) / n) / log(T + 1), so
+    that short prefixes of long tracks are as common as short tracks and a small length does not betray the class.
+    """
+    is_prefix = rng.random(len(lengths)) < share
+    draw = rng.random(len(lengths))
+    prefixes = 1 + draw * lengths if distribution == "uniform" else (lengths + 1.0) ** draw
+    return np.where(is_prefix, np.minimum(prefixes.astype(np.int64), lengths), lengths)
+
+
+class TrackSource(Protocol):
+    """Where the loaders take tracks from; rows number all its tracks."""
+
+    @property
+    def lengths(self) -> Rows:
+        """Observed frames of every track."""
+
+    @property
+    def labels(self) -> NDArray[np.bool_]:
+        """Whether each track is a real object."""
+
+    def read(self, row: int, count: int) -> NDArray[Any]:
+        """Return the features (count, C) of a track's first frames."""
+
+
+def training_loader(source: TrackSource, rows: Rows, config: TrainConfig, seed: int, epoch: int) -> TrackLoader:
+    """Return one epoch: every track once, in random order, many of them cut to a random prefix."""
+    rng = generator(seed, "train-batches", epoch)
+    shuffled = rng.permutation(rows)
+    lengths = np.minimum(source.lengths[shuffled], config.max_frames)
+    counts = draw_prefixes(lengths, config.prefix_share, config.prefix_lengths, rng)
+    number = math.ceil(len(rows) / config.batch_tracks)
+    batches = tuple(np.array_split(np.arange(len(rows)), number))
+    return TrackLoader(source.read, source.labels, shuffled, counts, batches)
+
+
+def evaluation_loader(source: TrackSource, rows: Rows, frames_seen: int | None, config: TrainConfig) -> TrackLoader:
+    """Return the first `frames_seen` frames of every track (None: all), shortest tracks first, nothing random.
+
+    A batch holds at most `batch_tracks` tracks and about `batch_tracks * max_frames` frames, so that very long tracks
+    do not fill the memory.
+    """
+    lengths = source.lengths[rows]
+    counts = lengths if frames_seen is None else np.minimum(lengths, frames_seen)
+    order = np.argsort(counts, kind="stable")
+    batches, start = [], 0
+    for item in range(1, len(rows) + 1):
+        most_frames = config.batch_tracks * config.max_frames
+        full = item - start == config.batch_tracks
+        if item == len(rows) or full or (item - start + 1) * counts[order[item]] > most_frames:
+            batches.append(order[start:item])
+            start = item
+    return TrackLoader(source.read, source.labels, rows, counts, tuple(batches))

@@ -1,0 +1,177 @@
+"""The tracks of a features folder: labels and no-pixel statistics in memory, features in a scratch file.
+
+N tracks, A ages (the ages of `frames_seen`, then the whole track), S statistics, C feature width.
+"""
+
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from track_persistence.classifier.baselines import STATISTICS, statistics_by_count
+from track_persistence.core.errors import DataError, StorageError
+from track_persistence.core.params import SplitConfig
+from track_persistence.core.seeding import TRAIN, split_of
+from track_persistence.core.storage import read_features, read_provenance, shard_paths
+from track_persistence.core.types import Kind, LabelledFeatures
+
+WHOLE = "whole"
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Which encoder made the features: its weights digest, the arithmetic it ran in, and its width C."""
+
+    digest: str
+    precision: str
+    dimension: int
+
+
+@dataclass(frozen=True)
+class TrackTable:
+    """All tracks of a features folder in the order of its shards.
+
+    scene_ids, cameras, track_ids, kinds: (N,) int64. ghosts, splits: (N,) str. starts, lengths: (N,) int64 frames.
+    scores: method name to (N, A) float64, larger means persistent. statistics: (N, A, S) float64.
+    """
+
+    encoder: Encoder
+    dtype: np.dtype[Any]
+    scratch: int
+    scene_ids: NDArray[np.int64]
+    cameras: NDArray[np.int64]
+    track_ids: NDArray[np.int64]
+    kinds: NDArray[np.int64]
+    ghosts: NDArray[np.str_]
+    splits: NDArray[np.str_]
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    scores: dict[str, NDArray[np.float64]]
+    statistics: NDArray[np.float64]
+
+    @property
+    def labels(self) -> NDArray[np.bool_]:
+        """Whether each track is a real object, (N,)."""
+        labels: NDArray[np.bool_] = self.kinds == int(Kind.PERSISTENT)
+        return labels
+
+    def read(self, row: int, count: int) -> NDArray[Any]:
+        """Return the features (count, C) of a track's first frames."""
+        frame_bytes = self.encoder.dimension * self.dtype.itemsize
+        content = os.pread(self.scratch, count * frame_bytes, int(self.starts[row]) * frame_bytes)
+        return np.frombuffer(content, self.dtype).reshape(count, self.encoder.dimension)
+
+    def rows_of(self, split: str) -> NDArray[np.int64]:
+        """Return the rows of a split; raises `DataError` when it is empty, or for training lacks a class."""
+        rows = np.flatnonzero(self.splits == split)
+        labels = self.labels[rows]
+        if len(rows) == 0:
+            raise DataError(f"features: the {split} split holds no track; generate more scenes or raise its share")
+        if split == TRAIN and (labels.all() or not labels.any()):
+            kind = "persistent" if labels.all() else "transient"
+            raise DataError(f"features: all {len(rows)} training tracks are {kind}; both classes are needed")
+        return rows
+
+
+@contextmanager
+def open_table(
+    folder: Path, frames_seen: Sequence[int], seed: int, split: SplitConfig, scratch_folder: Path
+) -> Iterator[TrackTable]:
+    """Read a features folder, its features into a nameless file in `scratch_folder` that vanishes with the process.
+
+    Raises `StorageError` for missing or broken shards, `DataError` for shards of different encoders or NaN.
+    """
+    paths = shard_paths(folder)
+    encoder_labels = _common_provenance(paths)
+    scratch_folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=scratch_folder, buffering=0) as scratch:
+        builder = _Builder(tuple(frames_seen))
+        for path in paths:
+            for track in _tracks(path):
+                builder.add(path, track)
+                _append(scratch.fileno(), np.ascontiguousarray(track.features).tobytes(), scratch_folder)
+        yield builder.table(encoder_labels, scratch.fileno(), seed, split)
+
+
+def _tracks(path: Path) -> Iterator[LabelledFeatures]:
+    try:
+        yield from read_features(path)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _append(scratch: int, content: bytes, folder: Path) -> None:
+    try:
+        while content:
+            content = content[os.write(scratch, content) :]
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot hold the features: {error}; free some space or move run.store") from error
+
+
+def _common_provenance(paths: Sequence[Path]) -> tuple[str, str]:
+    first: tuple[str, str] | None = None
+    for path in paths:
+        provenance = read_provenance(path)
+        for key in ("encoder_digest", "precision"):
+            if key not in provenance:
+                raise DataError(f"{path}: provenance names no {key}; run extract again")
+        found = provenance["encoder_digest"], provenance["precision"]
+        if first is not None and found != first:
+            raise DataError(
+                f"{path}: encoder_digest, precision {found} differ from {first} of {paths[0].name}; "
+                "run extract again so that one encoder makes all shards"
+            )
+        first = found
+    assert first is not None
+    return first
+
+
+class _Builder:
+    """Collects the columns of a `TrackTable` while its shards stream by."""
+
+    def __init__(self, frames_seen: tuple[int, ...]) -> None:
+        self.ages = np.array([*frames_seen, np.iinfo(np.int64).max])
+        self.columns: dict[str, list[Any]] = defaultdict(list)
+        self.layout: tuple[int, np.dtype[Any]] | None = None
+
+    def add(self, path: Path, track: LabelledFeatures) -> None:
+        layout = (track.features.shape[1], track.features.dtype)
+        if self.layout not in (None, layout):
+            raise DataError(f"{path}: features {layout} differ from {self.layout} of earlier shards; run extract again")
+        self.layout = layout
+        values: dict[str, Any] = {
+            "scene_ids": track.scene_id,
+            "cameras": track.camera,
+            "track_ids": track.track_id,
+            "kinds": int(track.kind),
+            "ghosts": track.ghost.value,
+            "lengths": len(track),
+            "statistics": statistics_by_count(track, np.minimum(self.ages, len(track))),
+        }
+        for name, value in values.items():
+            self.columns[name].append(value)
+
+    def table(self, encoder: tuple[str, str], scratch: int, seed: int, split: SplitConfig) -> TrackTable:
+        if self.layout is None:
+            raise DataError("features: the shards hold no track; run generate and extract again")
+        arrays = {name: np.array(column) for name, column in self.columns.items()}
+        parts = {scene: split_of(scene, seed, split) for scene in dict.fromkeys(arrays["scene_ids"].tolist())}
+        return TrackTable(
+            encoder=Encoder(*encoder, self.layout[0]),
+            dtype=self.layout[1],
+            scratch=scratch,
+            splits=np.array([parts[scene] for scene in arrays["scene_ids"].tolist()]),
+            starts=np.cumsum(arrays["lengths"]) - arrays["lengths"],
+            scores={
+                "min_hits": arrays["statistics"][:, :, STATISTICS.index("hits_frames")],
+                "mean_confidence": arrays["statistics"][:, :, STATISTICS.index("confidence_mean")],
+            },
+            **arrays,
+        )

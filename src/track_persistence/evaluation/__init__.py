@@ -1,0 +1,1 @@
+"""Scenarios and 3D metrics, filter on and off."""

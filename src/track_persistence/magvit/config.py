@@ -1,0 +1,112 @@
+"""Params of the tokenizer and of feature extraction."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from track_persistence.core.params import Section
+
+Precision = Literal["float32", "bfloat16"]
+Widths = tuple[PositiveInt, PositiveInt, PositiveInt]
+
+
+class ArchitectureConfig(Section):
+    """Shape of the network; written into the checkpoint, so that its weights can be read back alone."""
+
+    encoder_widths: Widths
+    """Channels of the encoder at 16x16, 8x8 and 4x4 voxels per frame."""
+    decoder_widths: Widths
+    """Channels of the decoder at 16x16, 8x8 and 4x4; it only serves training, so it may be thinner."""
+    blocks_per_level: PositiveInt
+    """Residual blocks at each of the three resolutions."""
+    latent_dim: PositiveInt
+    """Channels before quantisation; the width D of the extracted features."""
+    time_stride: Literal[1, 2, 4]
+    """Frames per latent; 1 keeps every frame, more is faster and blind to tracks of few frames."""
+    code_bits: PositiveInt
+    """Bits of a voxel's code; each is the sign of one projected latent."""
+    code_groups: PositiveInt
+    """Groups the bits are cut into for the entropy terms, which list 2^(bits / groups) codes each."""
+
+    @model_validator(mode="after")
+    def _groups_divide_the_bits(self) -> Self:
+        if self.code_bits % self.code_groups:
+            raise ValueError(f"code_groups {self.code_groups} does not divide code_bits {self.code_bits}")
+        if self.code_bits // self.code_groups > 12:
+            raise ValueError("code_bits / code_groups is above 12; raise code_groups to save memory")
+        return self
+
+
+class LossConfig(Section):
+    """Weights of the terms of the self-supervised loss."""
+
+    reconstruction: NonNegativeFloat
+    """Mean absolute pixel error, pixels in [-1, 1]."""
+    code_certainty: NonNegativeFloat
+    """Entropy of each voxel's code in bits of nats per bit: low means decided bits."""
+    code_diversity: NonNegativeFloat
+    """Entropy of the batch's mean code, subtracted: high means that all codes are used."""
+    commitment: NonNegativeFloat
+    """Mean squared distance of the projected latents to their signs."""
+    contrastive: NonNegativeFloat
+    """InfoNCE between two clips of one track against the batch's other tracks."""
+    contrastive_temperature: PositiveFloat
+    """Divides the cosine similarities of InfoNCE."""
+
+
+class TokenizerConfig(Section):
+    """Self-supervised training of the tokenizer on the training split's crops; labels are never read."""
+
+    architecture: ArchitectureConfig
+    """Shape of the network."""
+    loss: LossConfig
+    """Weights of the loss terms."""
+    pool_shards: PositiveInt
+    """Scene shards, drawn at random, that training and validation clips are taken from."""
+    pool_tracks: PositiveInt
+    """Training tracks kept in memory; each takes up to `pool_frames` x 12 KB."""
+    pool_frames: PositiveInt
+    """Consecutive frames kept of each pooled track, from a random start."""
+    validation_tracks: PositiveInt
+    """Tracks of validation scenes that the metrics are measured on."""
+    clip_lengths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+    """Clip lengths in frames; every step draws one, an entry given twice twice as often. Must hold 1."""
+    bootstrap_replicates: PositiveInt
+    """Resamplings of scenes behind every 95 % interval of the metrics."""
+    recolouring: Annotated[float, Field(ge=0, lt=1)]
+    """How much contrast, brightness and colour balance of the second view change; 0 leaves it as it is."""
+    frames_per_step: PositiveInt
+    """Frames of each of the two views in one step: 64 is 64 one-frame clips or 8 eight-frame clips."""
+    steps: PositiveInt
+    """Optimiser steps."""
+    warmup_steps: NonNegativeInt
+    """Steps of linear warm-up before the cosine decay of the learning rate to 0."""
+    learning_rate: Annotated[float, Field(gt=0, lt=1)]
+    """Peak step size of AdamW."""
+    adam_betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
+    """Decay of AdamW's running mean and running square of the gradient."""
+    weight_decay: NonNegativeFloat
+    """Decoupled weight decay of AdamW."""
+    gradient_norm: PositiveFloat
+    """Gradients are scaled down to this global norm."""
+    precision: Precision
+    """Arithmetic of the convolutions in training; weights and losses are float32 always."""
+    num_threads: PositiveInt
+    """Threads of training; sums are ordered by it, so it changes the last digits of the weights."""
+
+    @model_validator(mode="after")
+    def _clips_fit(self) -> Self:
+        if 1 not in self.clip_lengths:
+            raise ValueError(f"clip_lengths {list(self.clip_lengths)} must hold 1, for tracks of one frame")
+        if max(self.clip_lengths) > min(self.pool_frames, self.frames_per_step):
+            raise ValueError("the longest of clip_lengths is above pool_frames or frames_per_step")
+        return self
+
+
+class ExtractConfig(Section):
+    """Feature extraction with a trained tokenizer's encoder."""
+
+    precision: Precision
+    """Arithmetic of the encoder; bfloat16 is about twice as fast where the processor has it."""
+    dtype: Literal["float16", "float32"]
+    """Number format of the stored features."""

@@ -1,0 +1,87 @@
+"""The `extract` stage: every track's features, one shard of them for each shard of scenes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from track_persistence.core.files import code_digest, digest_of, file_digest
+from track_persistence.core.params import RunConfig
+from track_persistence.core.storage import read_scenes, shard_paths, write_features
+from track_persistence.core.types import FloatArray, LabelledFeatures, LabelledTrack
+from track_persistence.engine.shards import ShardJob, run_shards
+from track_persistence.magvit.config import ExtractConfig
+from track_persistence.magvit.features import MagvitEncoder
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """What a worker needs to make one shard of features."""
+
+    scenes: Path
+    checkpoint: Path
+    config: ExtractConfig
+    device: str
+
+
+def run(config: ExtractConfig, run_config: RunConfig, data_dir: Path, checkpoint: Path, output: Path) -> None:
+    """Write the features of every scene shard in `data_dir` to a shard of the same name in `output`.
+
+    Raises `DeviceError`, `CheckpointError` or `StorageError` before any shard is begun when the device, the checkpoint
+    or the scenes are not there. Finished shards stay in the store, so a killed run goes on where it was.
+    """
+    encoder = MagvitEncoder.from_checkpoint(checkpoint, config.precision, run_config.device)
+    code = code_digest("magvit", "core")
+    settings = config.model_dump(mode="json")
+    jobs = [
+        ShardJob(
+            path.name,
+            digest_of("extract", file_digest(path), encoder.digest, settings, run_config.device, code),
+            _Shard(path, checkpoint, config, run_config.device),
+        )
+        for path in shard_paths(data_dir)
+    ]
+    workers = 1 if run_config.device == "cuda" else run_config.workers
+    run_shards(make_shard, jobs, output, run_config.store / "extract", workers, "extracting features")
+
+
+def make_shard(shard: _Shard, path: Path) -> None:
+    """Write the features of one scene shard to `path`; one scene is in memory at a time."""
+    torch.set_num_threads(1)
+    encoder = MagvitEncoder.from_checkpoint(shard.checkpoint, shard.config.precision, shard.device)
+    provenance = {
+        "architecture_digest": encoder.architecture_digest,
+        "encoder_digest": encoder.digest,
+        "precision": encoder.precision,
+    }
+    tracks = encode_shard(encoder, shard.scenes, shard.config.dtype)
+    write_features(path, tracks, encoder.dimension, shard.config.dtype, provenance)
+
+
+def encode_shard(encoder: MagvitEncoder, scenes: Path, dtype: str) -> Iterator[LabelledFeatures]:
+    """Yield the features of every track of a scene shard, as `dtype`; a batch never mixes scenes."""
+    for scene in read_scenes(scenes):
+        labelled = [*scene.tracks[0], *scene.tracks[1]]
+        features = encoder.encode([item.track.crops for item in labelled])
+        for item, values in zip(labelled, features, strict=True):
+            yield _labelled_features(scene.scene_id, item, values, dtype)
+
+
+def _labelled_features(scene_id: int, labelled: LabelledTrack, features: FloatArray, dtype: str) -> LabelledFeatures:
+    track = labelled.track
+    with np.errstate(over="ignore"):  # an overflow becomes infinity, which LabelledFeatures refuses by name
+        stored = features.astype(dtype)
+    return LabelledFeatures(
+        scene_id=scene_id,
+        camera=track.camera,
+        track_id=track.track_id,
+        frames=track.frames,
+        boxes_xywh_px=track.boxes_xywh_px,
+        confidences=track.confidences,
+        features=stored,
+        kind=labelled.kind,
+        ghost=labelled.ghost,
+        object_id=labelled.object_id,
+    )

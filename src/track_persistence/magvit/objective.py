@@ -1,0 +1,64 @@
+"""The self-supervised loss: reconstruct, use the codes, tell tracks apart.
+
+N clips in the batch, T frames, L latent frames, D latent channels.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from track_persistence.magvit.clips import Pair
+from track_persistence.magvit.config import LossConfig
+from track_persistence.magvit.tokenizer import TrackTokenizer, padded_length, to_video
+
+
+def pair_videos(tokenizer: TrackTokenizer, pair: Pair, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return both views as videos (N, 3, 1 + s k, 64, 64), the last frame repeated where time is strided."""
+    short = padded_length(pair.first.shape[1], tokenizer.config.time_stride) - pair.first.shape[1]
+    views = []
+    for crops in (pair.first, pair.second):
+        video = to_video(crops, torch.float32, device)
+        views.append(torch.cat([video, video[:, :, -1:].expand(-1, -1, short, -1, -1)], dim=2))
+    return views[0], views[1]
+
+
+def clip_embeddings(latents: Tensor) -> Tensor:
+    """Mean latents (N, D, L, 4, 4) over frames and space and scale to length 1: (N, D)."""
+    return F.normalize(latents.float().mean(dim=(2, 3, 4)), dim=1)
+
+
+def info_nce(first: Tensor, second: Tensor, distinct: Tensor, temperature: float) -> Tensor:
+    """Return InfoNCE (van den Oord et al. 2018), both directions, of unit vectors (N, D).
+
+    Rows that are not `distinct` (N,) hold the same clip twice: they are negatives only. 0 when all are such.
+    """
+    if not distinct.any():
+        return first.new_zeros(())
+    logits = first @ second.T / temperature  # (N, N)
+    targets = torch.arange(len(first), device=first.device)
+    forth = F.cross_entropy(logits, targets, reduction="none")
+    back = F.cross_entropy(logits.T, targets, reduction="none")
+    return (forth + back)[distinct].mean() / 2
+
+
+def pair_loss(tokenizer: TrackTokenizer, pair: Pair, config: LossConfig, device: torch.device) -> dict[str, Tensor]:
+    """Return the terms of the loss by name and their weighted sum as `total`.
+
+    Both views are encoded; the first alone is quantised and reconstructed, which halves the decoder's cost.
+    """
+    first, second = pair_videos(tokenizer, pair, device)
+    count = len(first)
+    latents, _ = tokenizer.encoder(torch.cat([first, second]))  # (2N, D, L, 4, 4)
+    quantized = tokenizer.quantizer(latents[:count])
+    reconstruction = tokenizer.decoder(quantized.codes)
+    embeddings = clip_embeddings(latents)
+    distinct = torch.from_numpy(pair.distinct).to(device)
+    terms = {
+        "reconstruction": (reconstruction.float() - first).abs().mean(),
+        "code_certainty": quantized.uncertainty,
+        "code_diversity": -quantized.diversity,
+        "commitment": quantized.commitment,
+        "contrastive": info_nce(embeddings[:count], embeddings[count:], distinct, config.contrastive_temperature),
+    }
+    total = torch.stack([getattr(config, name) * term for name, term in terms.items()]).sum()
+    return {**terms, "total": total}

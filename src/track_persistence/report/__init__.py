@@ -1,0 +1,1 @@
+"""Git-tracked metrics and plots, and one self-contained HTML page."""

@@ -1,0 +1,1 @@
+"""Calibrated two-view geometry: undistortion, association and triangulation with covariance."""

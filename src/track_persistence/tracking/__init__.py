@@ -1,0 +1,1 @@
+"""The persistence filter and the integrated 3D tracker."""

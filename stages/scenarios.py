@@ -1,0 +1,38 @@
+"""Stage `scenarios`: with and without the filter on clean, cluttered and noisy scenes, scored in 2D and 3D."""
+
+import argparse
+from pathlib import Path
+from typing import get_args
+
+from track_persistence.core.command import run_command
+from track_persistence.core.params import RunConfig, load_section, load_seed
+from track_persistence.evaluation.config import Number, ScenariosConfig
+from track_persistence.evaluation.scenarios import Checkpoints, Settings, run
+from track_persistence.simulation.config import GenerateConfig
+from track_persistence.tracking.config import TrackingConfig
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the params file")
+    parser.add_argument("--scenarios", choices=["all", *get_args(Number)], default="all", help="which ones to run")
+    parser.add_argument("--magvit-checkpoint", type=Path, required=True, help="weights of the encoder")
+    parser.add_argument("--model-checkpoint", type=Path, required=True, help="weights of the classifier")
+    parser.add_argument("--output-dir", type=Path, required=True, help="folder of the metrics, counts and examples")
+    parser.add_argument("--device", choices=["cpu", "cuda"], help="instead of run.device")
+    arguments = parser.parse_args()
+    params = arguments.params
+    settings = Settings(
+        load_section(params, "scenarios", ScenariosConfig),
+        load_section(params, "generate", GenerateConfig),
+        load_section(params, "tracking", TrackingConfig),
+        load_section(params, "run", RunConfig),
+        load_seed(params),
+    )
+    numbers = get_args(Number) if arguments.scenarios == "all" else (arguments.scenarios,)
+    checkpoints = Checkpoints(arguments.magvit_checkpoint, arguments.model_checkpoint)
+    run(settings, checkpoints, arguments.device or settings.run.device, numbers, arguments.output_dir)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,110 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from track_persistence.classifier.config import TrainConfig
+from track_persistence.classifier.dataset import collate, draw_prefixes, evaluation_loader, training_loader
+from track_persistence.core.errors import DataError
+
+
+@dataclass
+class Source:
+    """Tracks whose features spell their row and frame."""
+
+    lengths: np.ndarray
+    labels: np.ndarray
+
+    def read(self, row: int, count: int) -> np.ndarray:
+        return np.column_stack((np.full(count, row), np.arange(count))).astype(np.float16)
+
+
+@pytest.fixture
+def source() -> Source:
+    lengths = np.random.default_rng(0).integers(1, 90, 100)
+    return Source(lengths, lengths > 40)
+
+
+def test_a_batch_is_padded_with_zeros_and_a_mask() -> None:
+    batch = collate([np.ones((2, 3), np.float16), np.ones((1, 3), np.float16)], [True, False])
+    assert batch.features.dtype == torch.float32
+    assert batch.valid.tolist() == [[True, True], [True, False]]
+    assert batch.features[:, :, 0].tolist() == [[1, 1], [1, 0]]
+    assert batch.labels.tolist() == [1, 0]
+
+
+def test_a_batch_needs_as_many_labels_as_tracks() -> None:
+    with pytest.raises(DataError, match="2 tracks and 1 labels"):
+        collate([np.ones((2, 3)), np.ones((1, 3))], [True])
+
+
+def test_an_epoch_shows_every_track_once_cut_to_the_longest_allowed(source: Source, config: TrainConfig) -> None:
+    loader = training_loader(source, np.arange(100), config, 7, 0)
+    shown = [
+        (int(track[0, 0]), int(mask.sum()), bool(label))
+        for batch in loader
+        for track, mask, label in zip(*batch, strict=True)
+    ]
+    assert sorted(row for row, _, _ in shown) == list(range(100))
+    assert all(count <= min(source.lengths[row], config.max_frames) for row, count, _ in shown)
+    assert all(label == source.labels[row] for row, _, label in shown)
+    assert len(loader) == len(list(loader)) == 7  # 100 tracks in batches of at most 16
+
+
+def test_an_epoch_is_a_function_of_seed_and_number(source: Source, config: TrainConfig) -> None:
+    def content(seed: int, epoch: int) -> bytes:
+        loader = training_loader(source, np.arange(100), config, seed, epoch)
+        return b"".join(batch.features.numpy().tobytes() for batch in loader)
+
+    assert content(7, 1) == content(7, 1)
+    assert len({content(7, 1), content(7, 2), content(8, 1)}) == 3
+
+
+def test_a_prefix_starts_at_the_first_frame(source: Source, config: TrainConfig) -> None:
+    for features, valid, _ in training_loader(source, np.arange(100), config, 7, 0):
+        expected = torch.arange(valid.shape[1]).expand_as(valid) * valid
+        assert torch.equal(features[..., 1], expected.float())
+
+
+@pytest.mark.parametrize(
+    ("distribution", "expected"),
+    [
+        ("uniform", [1 / 4, 1 / 4, 1 / 4, 1 / 4]),
+        ("log_uniform", np.diff(np.log([1, 2, 3, 4, 5])) / np.log(5)),
+    ],
+)
+def test_prefix_lengths_follow_their_distribution(distribution: str, expected: list[float]) -> None:
+    counts = draw_prefixes(np.full(20_000, 4), 1.0, distribution, np.random.default_rng(0))
+    shares = np.bincount(counts, minlength=6)[1:5] / 20_000
+    assert shares == pytest.approx(expected, abs=4 * np.sqrt(0.25 / 20_000))
+    assert counts.min() == 1
+    assert counts.max() == 4
+
+
+def test_the_share_of_prefixes_is_the_one_asked_for() -> None:
+    lengths = np.full(10_000, 1000)
+    cut = (draw_prefixes(lengths, 0.3, "uniform", np.random.default_rng(0)) < 1000).mean()
+    assert cut == pytest.approx(0.3, abs=4 * np.sqrt(0.21 / 10_000) + 1 / 1000)
+    assert (draw_prefixes(lengths, 0.0, "uniform", np.random.default_rng(0)) == 1000).all()
+
+
+@pytest.mark.parametrize("frames_seen", [1, 3, None])
+def test_evaluation_shows_every_track_once_at_its_age(
+    source: Source, config: TrainConfig, frames_seen: int | None
+) -> None:
+    rows = np.arange(10, 90)
+    loader = evaluation_loader(source, rows, frames_seen, config)
+    shown = {
+        int(track[0, 0]): int(mask.sum())
+        for features, valid, _ in loader
+        for track, mask in zip(features, valid, strict=True)
+    }
+    assert shown == {row: min(frames_seen or 1000, source.lengths[row]) for row in rows}
+    assert sorted(np.concatenate(loader.batches)) == list(range(80))
+
+
+def test_evaluation_batches_of_very_long_tracks_are_small(config: TrainConfig) -> None:
+    source = Source(np.array([2000, 1, 2000, 1]), np.zeros(4, bool))
+    loader = evaluation_loader(source, np.arange(4), None, config)  # 16 tracks x 64 frames = 1024 frames at most
+    assert [len(batch) for batch in loader.batches] == [2, 1, 1]

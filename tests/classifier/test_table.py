@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from track_persistence.classifier.baselines import mean_confidence_score, min_hits_score
+from track_persistence.classifier.table import open_table
+from track_persistence.core.errors import DataError, StorageError
+from track_persistence.core.params import SplitConfig
+from track_persistence.core.storage import read_features, shard_paths, write_features
+from track_persistence.core.types import Kind
+
+AGES = (1, 5)
+
+
+def test_the_table_holds_every_track_in_shard_order(features: Path, split: SplitConfig, tmp_path: Path) -> None:
+    with open_table(features, AGES, 7, split, tmp_path) as table:
+        stored = [track for path in shard_paths(features) for track in read_features(path)]
+        assert len(table.lengths) == len(stored) == 144
+        assert table.encoder.digest == "0123abcd"
+        assert table.encoder.dimension == 16
+        for row, track in enumerate(stored):
+            assert np.array_equal(table.read(row, len(track)), track.features)
+            assert np.array_equal(table.read(row, 1), track.features[:1])
+            assert table.labels[row] == track.is_persistent
+            ages = (1, 5, None)
+            hits, confidences = table.scores["min_hits"][row], table.scores["mean_confidence"][row]
+            assert hits.tolist() == [min_hits_score(track, age) for age in ages]
+            assert confidences == pytest.approx([mean_confidence_score(track, age) for age in ages], abs=1e-12)
+
+
+def test_a_scene_is_never_split(features: Path, split: SplitConfig, tmp_path: Path) -> None:
+    with open_table(features, AGES, 7, split, tmp_path) as table:
+        parts = {scene: set(table.splits[table.scene_ids == scene]) for scene in range(24)}
+        assert all(len(part) == 1 for part in parts.values())
+        assert set.union(*parts.values()) == {"train", "validation", "test"}
+
+
+def test_the_scratch_file_leaves_nothing_behind(features: Path, split: SplitConfig, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    with open_table(features, AGES, 7, split, scratch):
+        assert list(scratch.iterdir()) == []  # nameless: gone even after kill -9
+    assert list(scratch.iterdir()) == []
+
+
+def test_an_empty_folder_is_refused(split: SplitConfig, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"holds no \.h5 shard"), open_table(tmp_path, AGES, 7, split, tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("provenance", "message"),
+    [
+        ({"encoder_digest": "other", "precision": "float32"}, r"zlate\.h5: .*'other'.*differ"),
+        ({"encoder_digest": "0123abcd", "precision": "bfloat16"}, r"zlate\.h5: .*'bfloat16'.*differ"),
+        ({"encoder_digest": "0123abcd"}, r"zlate\.h5: provenance names no precision"),
+    ],
+)
+def test_shards_of_different_encoders_are_refused(
+    features: Path, split: SplitConfig, tmp_path: Path, make_track, provenance: dict[str, str], message: str
+) -> None:
+    track = make_track(99, 0, Kind.BRIEF, 2, np.random.default_rng(0))
+    write_features(features / "zlate.h5", [track], 16, "float16", provenance)
+    with pytest.raises(DataError, match=message), open_table(features, AGES, 7, split, tmp_path):
+        pass
+
+
+def test_shards_of_different_dtype_are_refused(features: Path, split: SplitConfig, tmp_path: Path, make_track) -> None:
+    track = make_track(99, 0, Kind.BRIEF, 2, np.random.default_rng(0), dtype="float32")
+    provenance = {"encoder_digest": "0123abcd", "precision": "float32"}
+    write_features(features / "zlate.h5", [track], 16, "float32", provenance)
+    with pytest.raises(DataError, match=r"zlate\.h5: features .*float32.* differ"):
+        with open_table(features, AGES, 7, split, tmp_path):
+            pass
+
+
+def test_nan_features_are_refused_with_file_and_track(features: Path, split: SplitConfig, tmp_path: Path) -> None:
+    with h5py.File(features / "shard-1.h5", "r+") as file:
+        file["frames"]["features"][0, 0] = np.nan
+    with pytest.raises(DataError, match=r"shard-1\.h5: scene 12: track 0 of camera 0: features hold NaN"):
+        with open_table(features, AGES, 7, split, tmp_path):
+            pass
+
+
+def test_training_tracks_of_one_class_are_refused(split: SplitConfig, tmp_path: Path, make_track) -> None:
+    rng = np.random.default_rng(0)
+    tracks = [make_track(scene, 0, Kind.PERSISTENT, 3, rng) for scene in range(10)]
+    provenance = {"encoder_digest": "a", "precision": "float32"}
+    write_features(tmp_path / "one" / "s.h5", tracks, 16, "float16", provenance)
+    with open_table(tmp_path / "one", AGES, 7, split, tmp_path) as table:
+        with pytest.raises(DataError, match="training tracks are persistent; both classes"):
+            table.rows_of("train")
+
+
+def test_an_empty_split_is_refused(tmp_path: Path, make_track) -> None:
+    tracks = [make_track(0, 0, Kind.PERSISTENT, 3, np.random.default_rng(0))]
+    provenance = {"encoder_digest": "a", "precision": "float32"}
+    write_features(tmp_path / "one" / "s.h5", tracks, 16, "float16", provenance)
+    nearly_none = SplitConfig(validation=1e-9, test=1e-9)
+    with open_table(tmp_path / "one", AGES, 7, nearly_none, tmp_path) as table:
+        with pytest.raises(DataError, match="the test split holds no track"):
+            table.rows_of("test")

@@ -1,0 +1,86 @@
+"""A hand-made stereo scene whose 3D truth is known exactly, and a judge that reads the answer off the crops."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from track_persistence.core.rig import Camera, StereoRig
+from track_persistence.core.types import CropArray, Ghost, Kind, LabelledTrack, StereoScene, Track, Trajectory
+from track_persistence.tracking.filter import Verdict
+
+FOCAL_PX = 500.0
+REAL, FALSE = 255, 0
+
+
+class CropJudge:
+    """Keeps a track when its crops are white."""
+
+    threshold = 0.5
+
+    def predict_many(self, tracks: Sequence[CropArray]) -> list[Verdict]:
+        """Judge by the first pixel."""
+        verdicts = []
+        for crops in tracks:
+            real = int(crops[0, 0, 0, 0]) == REAL
+            weights = np.full(len(crops), 1 / len(crops), np.float32)
+            verdicts.append(Verdict(real, 0.9 if real else 0.1, 2.2 if real else -2.2, weights))
+        return verdicts
+
+
+def camera(name: str, x_m: float) -> Camera:
+    return Camera(
+        name,
+        np.array([[FOCAL_PX, 0, 320], [0, FOCAL_PX, 240], [0, 0, 1]]),
+        np.zeros(5),
+        np.hstack([np.eye(3), [[-x_m], [0], [0]]]),
+        (640, 480),
+        30.0,
+    )
+
+
+RIG = StereoRig((camera("left", 0.0), camera("right", 0.5)))
+
+
+def seen_from(index: int, track_id: int, frames: list[int], positions_m: np.ndarray, real: bool) -> Track:
+    """Project points onto one camera; real objects are white and seen with confidence 0.9, others black with 0.4."""
+    x, y, z = (positions_m - RIG.cameras[index].centre_m).T
+    centres = np.stack([FOCAL_PX * x / z + 320, FOCAL_PX * y / z + 240], axis=1)
+    boxes = np.hstack([centres - 20, np.full((len(frames), 2), 40.0)]).astype(np.float32)
+    confidences = np.full(len(frames), 0.9 if real else 0.4, np.float32)
+    crops = np.full((len(frames), 64, 64, 3), REAL if real else FALSE, np.uint8)
+    return Track(index, track_id, np.int32(frames), boxes, confidences, crops)
+
+
+def make_scene() -> StereoScene:
+    """Build the scene.
+
+    An object at 10 m in frames 0 to 9, which the right camera's truth calls hidden in frame 9; a ghost at 12 m
+    in frames 2 to 4, seen by both cameras; a false alarm of the left camera in frame 12.
+    """
+    moving = np.stack([np.linspace(-1, 1, 10), np.zeros(10), np.full(10, 10.0)], axis=1)
+    standing = np.tile([2.0, 1.0, 12.0], (3, 1))
+    tracks: list[list[LabelledTrack]] = [[], []]
+    for index in (0, 1):
+        real = seen_from(index, 5 + index, list(range(10)), moving, real=True)
+        ghost = seen_from(index, 8, [2, 3, 4], standing, real=False)
+        tracks[index] += [
+            LabelledTrack(real, Kind.PERSISTENT, object_id=1),
+            LabelledTrack(ghost, Kind.BRIEF, Ghost.REFLECTION, object_id=2),
+        ]
+    alarm = seen_from(0, 9, [12], np.array([[-3.0, 1, 9]]), real=False)
+    tracks[0].append(LabelledTrack(alarm, Kind.NOISE, Ghost.NOISE))
+    visible = np.ones((10, 2), bool)
+    visible[9, 1] = False
+    truth = Trajectory(1, np.arange(10, dtype=np.int32), moving, visible)
+    return StereoScene(1_000_000, RIG, (tuple(tracks[0]), tuple(tracks[1])), (truth,))
+
+
+@pytest.fixture
+def scene() -> StereoScene:
+    return make_scene()
+
+
+@pytest.fixture
+def crop_judge() -> CropJudge:
+    return CropJudge()

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from track_persistence.core.errors import ParamsError
+from track_persistence.core.params import load_section
+from track_persistence.evaluation.config import ScenariosConfig
+
+PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
+GOOD = """scenarios:
+  seeds: 2
+  mixes:
+    "1": {persistent: 2, brief: 0, noise: 0, expected_filtered: 0.0}
+    "2": {persistent: 5, brief: 10, noise: 0, expected_filtered: 0.667}
+    "3": {persistent: 3, brief: 0, noise: 20, expected_filtered: 0.87}
+  gate_m: 2.0
+  gospa_cutoff_m: 2.0
+  min_hits: 3
+  min_mean_confidence: 0.5
+  replicates: 10
+"""
+
+
+def test_the_repository_s_scenarios_are_those_of_the_specification() -> None:
+    config = load_section(PARAMS, "scenarios", ScenariosConfig)
+    tracks = {number: (mix.persistent, mix.brief, mix.noise) for number, mix in config.mixes.items()}
+    assert tracks == {"1": (2, 0, 0), "2": (5, 10, 0), "3": (3, 0, 20)}
+    for mix in config.mixes.values():
+        # what is to go is everything that is not persistent
+        share = (mix.brief + mix.noise) / (mix.persistent + mix.brief + mix.noise)
+        assert mix.expected_filtered == pytest.approx(share, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seeds: 2", "seeds: 1", r"scenarios.seeds: .*greater than or equal to 2 \(got 1\)"),
+        ('"3"', '"4"', r"scenarios.mixes.4"),
+        ("gate_m: 2.0", "gate_m: 0", r"scenarios.gate_m: .*\(got 0\)"),
+        ("persistent: 3", "persistent: 0", r"scenarios.mixes.3.persistent: .*\(got 0\)"),
+        ("min_hits: 3", "min_hit: 3", r"scenarios.min_hit: not a known key"),
+    ],
+)
+def test_a_wrong_value_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(GOOD)
+    assert load_section(path, "scenarios", ScenariosConfig).seeds == 2
+    path.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(ParamsError, match=message):
+        load_section(path, "scenarios", ScenariosConfig)
+
+
+def test_a_missing_scenario_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("".join(line for line in GOOD.splitlines(keepends=True) if '"3"' not in line))
+    with pytest.raises(ParamsError, match=r"mixes must have the keys '1', '2' and '3'.*got \['1', '2'\]"):
+        load_section(path, "scenarios", ScenariosConfig)

@@ -1,0 +1,202 @@
+import csv
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from track_persistence.classifier.checkpoint import save_classifier
+from track_persistence.classifier.model import create_model
+from track_persistence.core.files import file_digest
+from track_persistence.core.params import RunConfig, load_section
+from track_persistence.core.types import StereoScene
+from track_persistence.engine.shards import ShardJob
+from track_persistence.evaluation import scenarios
+from track_persistence.evaluation.config import MixConfig, Number, ScenariosConfig
+from track_persistence.evaluation.scenarios import Checkpoints, Settings, run
+from track_persistence.magvit.checkpoint import save_tokenizer
+from track_persistence.magvit.config import TokenizerConfig
+from track_persistence.magvit.tokenizer import TrackTokenizer
+from track_persistence.simulation.config import GenerateConfig
+from track_persistence.simulation.scene import TrackCounts
+from track_persistence.tracking.config import TrackingConfig
+
+PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
+MIXES = {
+    "1": MixConfig(persistent=2, brief=0, noise=0, expected_filtered=0.0),
+    "2": MixConfig(persistent=5, brief=10, noise=0, expected_filtered=0.667),
+    "3": MixConfig(persistent=3, brief=0, noise=20, expected_filtered=0.87),
+}
+ALL: tuple[Number, ...] = ("1", "2", "3")
+
+
+@dataclass
+class Workshop:
+    """The stage without worker processes, weights and rendering; remembers what it was asked for."""
+
+    folder: Path
+    checkpoints: Checkpoints
+    asked: list[tuple[int, TrackCounts, float]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+
+    def settings(self, seeds: int = 2, **changes: Any) -> Settings:
+        values = {"seeds": seeds, "mixes": MIXES, "gate_m": 1.0, "gospa_cutoff_m": 2.0, "min_hits": 3}
+        config = ScenariosConfig(**(values | {"min_mean_confidence": 0.5, "replicates": 20} | changes))
+        return Settings(
+            config,
+            load_section(PARAMS, "generate", GenerateConfig),
+            load_section(PARAMS, "tracking", TrackingConfig),
+            RunConfig(engine="local", device="cpu", workers=1, store=self.folder / "store"),
+            seed=7,
+        )
+
+    def run(self, settings: Settings, numbers: Sequence[Number] = ALL, name: str = "out") -> Path:
+        output = self.folder / name
+        run(settings, self.checkpoints, "cpu", numbers, output)
+        return output
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, scene: StereoScene, crop_judge: Any, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    checkpoints = Checkpoints(tmp_path / "magvit", tmp_path / "model")
+    for path in (checkpoints.magvit, checkpoints.model):
+        path.write_bytes(b"weights")
+    made = Workshop(tmp_path, checkpoints)
+
+    def simulate(config: Any, scene_id: int, counts: TrackCounts, rng: np.random.Generator) -> StereoScene:
+        made.asked.append((scene_id, counts, float(rng.random())))
+        return scene
+
+    def serial(make: Callable[[Any, Path], None], jobs: Sequence[ShardJob], output: Path, *_: Any) -> None:
+        for job in jobs:
+            made.keys.append(job.key)
+            make(job.payload, output / job.name)
+
+    monkeypatch.setattr(scenarios, "simulate_scene", simulate)
+    monkeypatch.setattr(scenarios, "run_shards", serial)
+    monkeypatch.setattr(scenarios, "_filter", lambda *_: crop_judge)
+    return made
+
+
+def rows_of(output: Path) -> list[dict[str, str]]:
+    with (output / "per_scene.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_scenario_simulates_its_own_tracks(workshop: Workshop) -> None:
+    workshop.run(workshop.settings())
+    counts = [item[1] for item in workshop.asked]
+    assert counts[::2] == [
+        TrackCounts(persistent=2, brief=0, noise=0),
+        TrackCounts(persistent=5, brief=10, noise=0),
+        TrackCounts(persistent=3, brief=0, noise=20),
+    ]
+
+
+def test_no_two_scenes_share_a_number_or_a_random_stream(workshop: Workshop) -> None:
+    settings = workshop.settings(seeds=4)
+    workshop.run(settings)
+    numbers, _, draws = zip(*workshop.asked, strict=True)
+    assert len(set(numbers)) == len(set(draws)) == 12
+    assert min(numbers) > 100 * settings.generate.scenes  # far beyond every training scene's number
+
+
+def test_the_metrics_hold_every_method_and_what_was_expected(workshop: Workshop) -> None:
+    output = workshop.run(workshop.settings())
+    metrics = json.loads((output / "metrics.json").read_text())
+    assert sorted(metrics) == ["1", "2", "3"]
+    assert metrics["2"]["expected_filtered"] == 0.667
+    assert metrics["2"]["seeds"] == 2
+    # the hand-made scene has 5 tracks, of which the judge keeps 2; 13 and 10 3D points
+    assert metrics["2"]["track_reduction"] == {"value": 0.6, "low": 0.6, "high": 0.6}
+    assert metrics["2"]["point_reduction"]["value"] == pytest.approx(3 / 13, abs=1e-6)
+    for method in ("off", "on", "min_hits", "mean_confidence"):
+        assert {"precision", "recall", "rmse_m", "gospa_m", "counts"} < set(metrics["2"][method])
+
+
+def test_the_counts_of_every_scene_are_kept(workshop: Workshop) -> None:
+    rows = rows_of(workshop.run(workshop.settings()))
+    assert len(rows) == 3 * 2 * 4
+    assert list(rows[0])[:7] == ["scenario", "seed_index", "method", "tracks", "kept", "persistent", "persistent_kept"]
+    assert [(row["scenario"], row["seed_index"], row["method"]) for row in rows[:5]] == [
+        ("1", "0", "off"),
+        ("1", "0", "on"),
+        ("1", "0", "min_hits"),
+        ("1", "0", "mean_confidence"),
+        ("1", "1", "off"),
+    ]
+    assert (rows[1]["kept"], rows[1]["points"], rows[1]["spurious"]) == ("2", "10", "0")
+
+
+def test_one_scenario_alone_writes_only_itself_and_the_same_numbers(workshop: Workshop) -> None:
+    whole = workshop.run(workshop.settings(), name="whole")
+    alone = workshop.run(workshop.settings(), ["2"], name="alone")
+    metrics = json.loads((alone / "metrics.json").read_text())
+    assert metrics == {"2": json.loads((whole / "metrics.json").read_text())["2"]}
+    assert sorted(json.loads((alone / "examples.json").read_text())) == ["2"]
+    assert rows_of(alone) == [row for row in rows_of(whole) if row["scenario"] == "2"]
+
+
+def test_the_same_inputs_are_the_same_bytes(workshop: Workshop) -> None:
+    one, two = (workshop.run(workshop.settings(), name=name) for name in ("one", "two"))
+    for name in ("metrics.json", "per_scene.csv", "examples.json"):
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+    assert list((workshop.folder / "store").iterdir()) == []  # the working folder is gone
+
+
+def test_more_seeds_leave_the_first_scenes_as_they_were(workshop: Workshop) -> None:
+    workshop.run(workshop.settings(seeds=2), ["2"])
+    few, workshop.keys = workshop.keys, []
+    workshop.run(workshop.settings(seeds=3, replicates=30), ["2"])
+    assert workshop.keys[:2] == few
+    draws = [item[2] for item in workshop.asked]
+    assert draws[:2] == draws[2:4]
+
+
+def test_other_weights_or_settings_make_every_scene_anew(workshop: Workshop) -> None:
+    workshop.run(workshop.settings())
+    before, workshop.keys = set(workshop.keys), []
+    assert len(before) == 6
+    workshop.run(workshop.settings(gate_m=1.5))
+    changed, workshop.keys = set(workshop.keys), []
+    workshop.checkpoints.model.write_bytes(b"other weights")
+    workshop.run(workshop.settings())
+    assert before & changed == before & set(workshop.keys) == set()
+
+
+@pytest.mark.slow
+def test_the_output_of_real_workers_does_not_depend_on_their_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoints = untrained(tmp_path)
+    stage = Workshop(tmp_path, checkpoints)
+    settings = stage.settings(
+        mixes=dict.fromkeys(MIXES, MixConfig(persistent=1, brief=1, noise=1, expected_filtered=0))
+    )
+    for workers in (2, 1):
+        run_config = settings.run.model_copy(update={"workers": workers, "store": tmp_path / f"store{workers}"})
+        run(replace(settings, run=run_config), checkpoints, "cpu", ["2"], tmp_path / f"out{workers}")
+    for name in ("metrics.json", "per_scene.csv", "examples.json"):
+        assert (tmp_path / "out1" / name).read_bytes() == (tmp_path / "out2" / name).read_bytes()
+    capsys.readouterr()
+    run(replace(settings, run=run_config), checkpoints, "cpu", ["2"], tmp_path / "again")
+    assert "scenarios: 2 of 2 shards are in" in capsys.readouterr().err
+    assert (tmp_path / "again" / "metrics.json").read_bytes() == (tmp_path / "out1" / "metrics.json").read_bytes()
+
+
+def untrained(folder: Path) -> Checkpoints:
+    """Write small networks with fixed random weights."""
+    checkpoints = Checkpoints(folder / "magvit.safetensors", folder / "persistence.safetensors")
+    architecture = load_section(PARAMS, "tokenizer", TokenizerConfig).architecture
+    widths = {"encoder_widths": (8, 8, 8), "decoder_widths": (8, 8, 8), "latent_dim": 16}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        save_tokenizer(checkpoints.magvit, TrackTokenizer(architecture.model_copy(update=widths)))
+        model = create_model(input_dim=16, hidden_dim=16, num_layers=1, num_heads=2, feedforward_dim=16)
+    metadata = {"encoder_digest": file_digest(checkpoints.magvit), "precision": "float32", "dtype": "float16"}
+    save_classifier(checkpoints.model, model, {**metadata, "temperature": 1.0, "threshold": 0.5})
+    return checkpoints

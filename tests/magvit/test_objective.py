@@ -1,0 +1,62 @@
+"""Each term of the loss on cases that can be computed by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from track_persistence.magvit.clips import Pair
+from track_persistence.magvit.objective import clip_embeddings, info_nce, pair_loss, pair_videos
+
+CPU = torch.device("cpu")
+BOTH = torch.tensor([True, True])
+
+
+def test_info_nce_of_two_orthogonal_tracks_is_the_cross_entropy_of_1_against_0():
+    unit = torch.eye(2)
+    # at temperature 1 each row has logits (1, 0): -log(e / (e + 1))
+    assert float(info_nce(unit, unit, BOTH, 1.0)) == pytest.approx(math.log(1 + math.exp(-1)))
+
+
+def test_info_nce_of_tracks_that_look_alike_is_the_log_of_their_number():
+    same = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    assert float(info_nce(same, same, BOTH, 0.1)) == pytest.approx(math.log(2))
+
+
+def test_a_clip_paired_with_itself_is_a_negative_only():
+    first = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    second = torch.tensor([[0.0, 1.0], [0.0, 1.0]])  # row 0 finds the wrong track, row 1 the right one
+    # only row 1 counts; forth its logits are (1, 1): log 2; back they are (0, 1): log(1 + 1/e)
+    expected = (math.log(2) + math.log(1 + math.exp(-1))) / 2
+    assert float(info_nce(first, second, torch.tensor([False, True]), 1.0)) == pytest.approx(expected)
+
+
+def test_info_nce_is_zero_when_no_pair_is_distinct():
+    assert float(info_nce(torch.eye(2), torch.eye(2), ~BOTH, 0.1)) == 0
+
+
+def test_clip_embeddings_have_length_one_and_point_along_the_mean():
+    latents = torch.zeros(1, 2, 2, 4, 4)
+    latents[0, 0, 0], latents[0, 1] = 6.0, 4.0  # means 3 and 4
+    torch.testing.assert_close(clip_embeddings(latents), torch.tensor([[0.6, 0.8]]))
+
+
+def test_a_strided_tokenizer_sees_the_last_frame_repeated(architecture, crops_of):
+    tokenizer = torch.nn.Module()
+    tokenizer.config = architecture(time_stride=4)
+    crops = crops_of(2)[None]
+    video, _ = pair_videos(tokenizer, Pair(crops, crops, np.array([False])), CPU)
+    assert video.shape[2] == 5
+    assert torch.equal(video[:, :, 4], video[:, :, 1])
+
+
+def test_the_total_is_the_weighted_sum_and_reaches_every_weight(tiny, tokenizer_config, crops_of):
+    crops = np.stack([crops_of(4), crops_of(5)[:4]])
+    pair = Pair(crops[:, :3], crops[:, 1:], np.array([True, True]))
+    config = tokenizer_config().loss
+    terms = pair_loss(tiny.train(), pair, config, CPU)
+    expected = sum(getattr(config, name) * term.item() for name, term in terms.items() if name != "total")
+    assert terms["total"].item() == pytest.approx(expected, rel=1e-5)
+    terms["total"].backward()
+    assert [name for name, weight in tiny.named_parameters() if weight.grad is None] == []

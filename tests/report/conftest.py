@@ -1,0 +1,240 @@
+"""The results of a small run, made by hand."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from track_persistence.core.params import load_section
+from track_persistence.core.rig import Camera, StereoRig
+from track_persistence.core.storage import write_scenes
+from track_persistence.core.types import Ghost, Kind, LabelledTrack, StereoScene, Track
+from track_persistence.report.config import ReportConfig
+from track_persistence.report.report import Targets
+from track_persistence.report.sources import Folders
+
+ROOT = Path(__file__).parents[2]
+METHODS = ("transformer", "min_hits", "mean_confidence", "no_pixels")
+AGES = ("1", "3", "10", "whole")
+
+
+@pytest.fixture(name="measured")
+def measured_fixture() -> Callable[..., dict[str, float]]:
+    return measured
+
+
+def measured(value: float, width: float = 0.02) -> dict[str, float]:
+    return {"value": value, "low": value - width, "high": value + width}
+
+
+def split_metrics(auc: dict[str, list[float]], accuracy: dict[str, list[float]]) -> dict[str, Any]:
+    """`auc` and `accuracy` give each method's value at every age."""
+    return {
+        "scenes": 12,
+        "tracks": 90,
+        "persistent": 55,
+        "by_frames": {
+            age: {"tracks": 90}
+            | {
+                method: {
+                    "auc": measured(auc[method][at]),
+                    "accuracy": measured(accuracy[method][at]),
+                    "precision": measured(0.9),
+                    "recall": measured(0.8),
+                }
+                for method in METHODS
+            }
+            for at, age in enumerate(AGES)
+        },
+    }
+
+
+@pytest.fixture
+def train_metrics() -> dict[str, Any]:
+    return train_metrics_of_a_run()
+
+
+def train_metrics_of_a_run() -> dict[str, Any]:
+    values = {
+        "transformer": [0.81, 0.93, 0.97, 0.98],
+        "min_hits": [0.5, 0.71, 0.96, 1.0],
+        "mean_confidence": [0.66, 0.7, 0.72, 0.72],
+        "no_pixels": [0.68, 0.8, 0.96, 0.99],
+    }
+    return {
+        "validation": split_metrics(values, values),
+        "test": split_metrics(values, values),
+        "calibration": {"temperature": 1.31, "test_ece_before": 0.06, "test_ece_after": 0.02},
+        "training": {"epochs": 3, "best_epoch": 2},
+    }
+
+
+@pytest.fixture
+def scenario_metrics() -> dict[str, Any]:
+    return scenario_metrics_of_a_run()
+
+
+def scenario_metrics_of_a_run() -> dict[str, Any]:
+    def state(precision: float, gospa_m: float) -> dict[str, Any]:
+        return {
+            "precision": measured(precision),
+            "recall": measured(0.97),
+            "spurious_points": measured(40.0, 5.0),
+            "missed_points": measured(3.0, 1.0),
+            "rmse_m": measured(0.12),
+            "gospa_m": measured(gospa_m),
+            "gospa_localisation_m": measured(0.3 * gospa_m),
+            "gospa_missed_m": measured(0.1 * gospa_m),
+            "gospa_false_m": measured(0.6 * gospa_m),
+        }
+
+    dropped = {"1": 0.0, "2": 0.6, "3": 0.88}
+    return {
+        number: {
+            "seeds": 5,
+            "expected_filtered": {"1": 0.0, "2": 0.667, "3": 0.87}[number],
+            "track_reduction": measured(share, 0.03),
+            "point_reduction": measured(share / 2, 0.03),
+            "off": state(0.4, 2.0),
+            "on": state(0.9, 0.5),
+        }
+        for number, share in dropped.items()
+    }
+
+
+def labelled_track(camera: int, track_id: int, frames: int, colour: int) -> LabelledTrack:
+    """A track of plain crops; red holds `colour`, blue stays 0."""
+    crops = np.zeros((frames, 64, 64, 3), np.uint8)
+    crops[..., 0] = colour
+    boxes = np.tile(np.array([10, 20, 30, 40], np.float32), (frames, 1))
+    track = Track(
+        camera, track_id, np.arange(5, 5 + frames, dtype=np.int32), boxes, np.full(frames, 0.5, np.float32), crops
+    )
+    return LabelledTrack(track, Kind.PERSISTENT, Ghost.NONE, object_id=track_id)
+
+
+def scene_of(scene_id: int, tracks: tuple[LabelledTrack, ...]) -> StereoScene:
+    cameras = []
+    for number in range(2):
+        pose = np.hstack([np.eye(3), [[-0.5 * number], [0], [0]]])
+        intrinsics = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
+        cameras.append(Camera(f"camera{number}", intrinsics, np.zeros(4), pose, (640, 480), 25.0))
+    rig = StereoRig((cameras[0], cameras[1]))
+    return StereoScene(scene_id, rig, (tracks, ()), ())
+
+
+def _json(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+def _png(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), np.full((40, 60, 3), 128, np.uint8))
+
+
+@pytest.fixture(name="example")
+def example_fixture() -> Callable[[int, str, int], dict[str, Any]]:
+    return example
+
+
+def example(track_id: int, outcome: str, frames: int) -> dict[str, Any]:
+    attention = np.arange(1, frames + 1) / (frames * (frames + 1) / 2)
+    return {
+        "scene_id": 3,
+        "camera": 0,
+        "track_id": track_id,
+        "outcome": outcome,
+        "probability": 0.75,
+        "attention": attention.tolist(),
+        "kind": "persistent",
+        "ghost": "none",
+    }
+
+
+PLOTS = {
+    "loss": "epoch,train_loss,validation_loss,validation_accuracy\n1,0.6,0.5,0.8\n2,0.4,0.3,0.9\n",
+    "roc": "fpr,tpr,frames_seen\n0,0,1\n1,1,1\n0,0,3\n0.1,0.9,3\n1,1,3\n",
+    "pr": "recall,precision,frames_seen\n0,1,3\n1,0.6,3\n",
+    "calibration": "mean_predicted,fraction_positive,count\n0.123456789,0.1,30\n0.9,0.95,60\n",
+    "confusion": "actual,predicted\npersistent,persistent\npersistent,transient\ntransient,transient\n",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folders of a small run, and where its report goes."""
+
+    folders: Folders
+    targets: Targets
+    config: ReportConfig
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[[str], Run]:
+    """Write the results of a small run under a folder of the given name."""
+
+    def make(name: str) -> Run:
+        root = tmp_path / name
+        folders = Folders(
+            *(root / part for part in ("tokenizer", "model", "scenarios", "evidence", "analysis", "scenes", "sheets"))
+        )
+        _json(folders.tokenizer / "metrics.json", {"psnr_db": measured(24.5, 0.5), "codes_used": 311})
+        _png(folders.tokenizer / "reconstructions.png")
+        _json(folders.model / "metrics.json", train_metrics_of_a_run())
+        for plot, text in PLOTS.items():
+            path = folders.model / "plots" / f"{plot}.csv"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        _json(folders.scenarios / "metrics.json", scenario_metrics_of_a_run())
+        path_m = [[0.0, 0.0, 8.0], [1.0, 0.0, 9.0]]
+        tracks = [
+            {"real": True, "kept": True, "positions_m": path_m},
+            {"real": False, "kept": True, "positions_m": path_m},
+        ]
+        _json(folders.scenarios / "examples.json", {"2": {"truth": [path_m], "off": tracks, "on": tracks[:1]}})
+        evidence = {
+            "schema": 1,
+            "cases": {"track-0001": {"probability": 0.75}},
+            "attention": {"excess_lift": measured(0.4)},
+        }
+        _json(folders.evidence / "evidence.json", evidence)
+        examples = {
+            "track-0001": example(1, "true_positive", 3),
+            "track-0002": example(2, "false_negative", 30),
+        }
+        _json(folders.evidence / "examples.json", examples)
+        _json(folders.analysis / "analysis.json", {"attention_patterns": analysis("Attention grows along the track.")})
+        write_scenes(folders.scenes / "shard.h5", [scene_of(2, ()), _example_scene()], {})
+        _png(folders.contact_sheets / "persistent.png")
+        targets = Targets(root / "metrics", root / "plots", root / "reports")
+        return Run(folders, targets, load_section(ROOT / "params.yaml", "report", ReportConfig))
+
+    return make
+
+
+def _example_scene() -> StereoScene:
+    return scene_of(3, (labelled_track(0, 1, 3, 200), labelled_track(0, 2, 30, 90)))
+
+
+@pytest.fixture(name="analysis")
+def analysis_fixture() -> Callable[[str], dict[str, Any]]:
+    return analysis
+
+
+def analysis(text: str) -> dict[str, Any]:
+    return {
+        "task": "attention_patterns",
+        "source": "offline",
+        "model": "rules",
+        "request_digest": "0" * 32,
+        "statements": [
+            {"topic": "position", "text": text, "cites": ["attention.excess_lift"], "unsupported_numbers": []}
+        ],
+        "facts": {"attention.excess_lift": 0.4},
+    }
