@@ -62,6 +62,7 @@ repro: $(READY) ## The whole pipeline with params.yaml: data, models, metrics, r
 
 bench: $(READY) ## Every benchmark; prints ratios
 	@for file in benchmarks/*.py; do echo "== $$file"; python "$$file"; done
+	python -m benchmarks.stereo
 
 diff: $(READY) ## How metrics and params differ from the last commit
 	dvc params diff

@@ -5,30 +5,32 @@ python simple_3d_tracker.py --use-persistence-filter                     the sam
 python simple_3d_tracker.py --scenes data/scenes/SHARD.h5 --scene-id 3   a stored scene
 python simple_3d_tracker.py --tracks1 a.txt --tracks2 b.txt --video1 a.mp4 --video2 b.mp4 \
     --rig rig.yml --confidence probability                               MOT files of two synchronised videos
+
+The params key tracking.fusion says whether the filter judges pixels, geometry or both. --output writes CSV, Parquet,
+PLY, a COLMAP folder or a rerun recording, by its suffix.
 """
 
 import argparse
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from track_persistence.core.command import run_command
 from track_persistence.core.errors import CheckpointError, DataError, ParamsError, StorageError
-from track_persistence.core.files import write_text
 from track_persistence.core.params import load_section, load_seed
-from track_persistence.core.rig import Camera
+from track_persistence.core.rig import Camera, StereoRig
 from track_persistence.core.seeding import generator
 from track_persistence.core.storage import read_scenes
 from track_persistence.core.types import CameraTracks, LabelledTrack, StereoScene, Track
 from track_persistence.simulation.config import GenerateConfig
 from track_persistence.simulation.scene import TrackCounts, draw_counts, simulate_scene
 from track_persistence.stereo.calibration import load_rig
-from track_persistence.stereo.triangulation import Status
 from track_persistence.tracking.config import TrackingConfig
+from track_persistence.tracking.export import export_tracks
+from track_persistence.tracking.geometry import GeometryModel
 from track_persistence.tracking.results import Reconstructed3DTrack
 from track_persistence.tracking.tracker import Integrated3DTracker, Judge
 from track_persistence.video.confidence import confidences
@@ -37,9 +39,9 @@ from track_persistence.video.mot import read_mot
 from track_persistence.video.reader import Video
 
 MOT_FLAGS = ("tracks1", "tracks2", "video1", "video2", "rig", "confidence")
+RATE_TOLERANCE = 0.01
 COUNT_FLAGS = ("persistent", "brief", "noise")
 HEADER = ("track", "id1", "id2", "points", "x m", "y m", "z m", "sigma m", "repr px", "persist.", "truth", "error m")
-COLUMNS = ("track", "frame", "x_m", "y_m", "z_m", "sigma_m", "reprojection_px", "persistence", "status", "id1", "id2")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Input:
     """What is to be tracked, what to call it, and its truth where there is one."""
 
     name: str
-    views: tuple[CameraTracks, CameraTracks]
+    views: tuple[CameraTracks[Track], CameraTracks[Track]]
     scene: StereoScene | None
 
 
@@ -57,9 +59,10 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--use-persistence-filter", action="store_true", help="drop tracks that are no real objects")
     parser.add_argument("--model-checkpoint", type=Path, default=Path("models/persistence/persistence.safetensors"))
     parser.add_argument("--magvit-checkpoint", type=Path, default=Path("models/tokenizer/magvit.safetensors"))
+    parser.add_argument("--geometry-model", type=Path, default=Path("models/geometry/model.json"))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the filter runs")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--output", type=Path, help="CSV file for the 3D points")
+    parser.add_argument("--output", type=Path, help="3D tracks: .csv, .parquet, .ply or .rrd file, or a COLMAP folder")
     scene = parser.add_argument_group("simulated or stored scene")
     scene.add_argument("--scene-id", type=int, help="which scene (default: 0 simulated, the first one stored)")
     scene.add_argument("--scenes", type=Path, help="HDF5 shard of stored scenes; without it the scene is simulated")
@@ -69,7 +72,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     for number in (1, 2):
         files.add_argument(f"--tracks{number}", type=Path, help="MOT file: frame,id,x,y,w,h,conf")
         files.add_argument(f"--video{number}", type=Path, help="the video those boxes are of")
-    files.add_argument("--rig", type=Path, help="OpenCV calibration of the pair (stereo.calibration)")
+    files.add_argument("--rig", type=Path, help="calibration of the pair, any format that stereo.calibration reads")
+    files.add_argument("--cameras", type=int, nargs=2, help="which two of a calibration of more, counted from 1")
+    files.add_argument("--image-size", type=int, nargs=2, help="width and height, where the calibration lacks them")
+    files.add_argument("--frame-rate-hz", type=float, help="frames per second, where the calibration lacks it")
+    files.add_argument(
+        "--metres-per-unit", type=float, default=1.0, help="unit of its positions, 0.001 for millimetres"
+    )
     files.add_argument("--confidence", choices=("probability", "raw"), help="what the MOT files' seventh column is")
     return parser.parse_args(arguments)
 
@@ -77,10 +86,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 def main(arguments: Sequence[str] | None = None) -> None:
     """Track one scene and print what came out."""
     given = parse_arguments(arguments)
+    config = load_section(given.params, "tracking", TrackingConfig)
+    wanted = config.fusion if given.use_persistence_filter else None
     tracker = Integrated3DTracker(
-        persistence_filter=load_filter(given) if given.use_persistence_filter else None,
+        persistence_filter=load_filter(given) if wanted in ("appearance", "both") else None,
         use_filter=given.use_persistence_filter,
-        config=load_section(given.params, "tracking", TrackingConfig),
+        config=config,
+        geometry=GeometryModel.load(given.geometry_model) if wanted in ("geometry", "both") else None,
     )
     found = load_input(given)
     reconstructed, _ = tracker.process_scene(*found.views)
@@ -88,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print_table(reconstructed, found.scene)
     print_statistics(tracker.get_statistics(), given.use_persistence_filter)
     if given.output is not None:
-        write_text(given.output, points_csv(reconstructed))
+        export_tracks(given.output, reconstructed, StereoRig((found.views[0].camera, found.views[1].camera)))
 
 
 def load_filter(given: argparse.Namespace) -> Judge:
@@ -149,7 +161,8 @@ def read_stored(path: Path, scene_id: int | None) -> StereoScene:
 
 def read_track_files(given: argparse.Namespace) -> Input:
     """Read both MOT files, cut the crops from the videos and attach the calibration."""
-    rig = load_rig(given.rig)
+    rig = load_pair(given)
+    check_rates(given.video1, given.video2)
     margin = load_section(given.params, "generate", GenerateConfig).image.context_share
     first, second = (
         CameraTracks(camera, read_tracks(index, camera, (tracks, video), given.confidence, margin))
@@ -158,6 +171,39 @@ def read_track_files(given: argparse.Namespace) -> Input:
         )
     )
     return Input(f"{given.tracks1}, {given.tracks2}", (first, second), None)
+
+
+def load_pair(given: argparse.Namespace) -> StereoRig:
+    """Return the two cameras of the calibration that the flags name."""
+    size = given.image_size and tuple(given.image_size)
+    rig = load_rig(given.rig, size, given.frame_rate_hz, given.metres_per_unit)
+    count = len(rig.cameras)
+    chosen = given.cameras or ([1, 2] if count == 2 else [])
+    if len(set(chosen)) != 2 or not all(1 <= number <= count for number in chosen):
+        raise ParamsError(
+            f"--cameras: got {given.cameras}; {given.rig} holds {count} cameras "
+            f"({', '.join(camera.name for camera in rig.cameras)}), name two of 1 to {count}"
+        )
+    return rig.pair(chosen[0] - 1, chosen[1] - 1)
+
+
+def check_rates(path1: Path, path2: Path) -> None:
+    """Refuse videos whose containers say different frame rates, for frames are paired by their number.
+
+    A container that knows none says 0. The calibration's rate is not compared: containers of image sequences often hold
+    another one than the cameras had.
+    """
+    rates = []
+    for path in (path1, path2):
+        Video(path)  # names a file that is missing or cannot be decoded
+        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        rates.append(float(capture.get(cv2.CAP_PROP_FPS)))
+        capture.release()
+    if min(rates) > 0 and max(rates) > (1 + RATE_TOLERANCE) * min(rates):
+        raise DataError(
+            f"{path1} runs at {rates[0]:g} Hz, {path2} at {rates[1]:g} Hz; frames are paired by their number, so "
+            "resample one of the recordings first"
+        )
 
 
 def read_tracks(index: int, camera: Camera, paths: tuple[Path, Path], scale: str, margin: float) -> tuple[Track, ...]:
@@ -178,7 +224,7 @@ def print_table(reconstructed: Sequence[Reconstructed3DTrack], scene: StereoScen
     rows: list[tuple[str, ...]] = [HEADER]
     for number, track in enumerate(reconstructed):
         name, error_m = truth_of(track, scene)
-        rows.append((str(number), *map(str, track.track_ids), str(track.ok.sum()), *_means(track), name, error_m))
+        rows.append((str(number), *map(str, track.track_ids), str(track.located.sum()), *_means(track), name, error_m))
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     for row in rows:
         print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
@@ -186,11 +232,11 @@ def print_table(reconstructed: Sequence[Reconstructed3DTrack], scene: StereoScen
 
 def _means(track: Reconstructed3DTrack) -> tuple[str, ...]:
     persistence = "-" if track.persistence is None else f"{track.persistence:.3f}"
-    if not track.ok.any():
+    if not track.located.any():
         return ("-",) * 5 + (persistence,)
-    x, y, z = track.positions_m[track.ok].mean(axis=0)
-    sigma = _sigmas_m(track)[track.ok].mean()
-    error = track.reprojection_px[track.ok].mean()
+    x, y, z = track.positions_m[track.located].mean(axis=0)
+    sigma = _sigmas_m(track)[track.located].mean()
+    error = np.nanmean(track.reprojection_px)
     return (f"{x:.2f}", f"{y:.2f}", f"{z:.2f}", f"{sigma:.2f}", f"{error:.2f}", persistence)
 
 
@@ -205,17 +251,17 @@ def truth_of(track: Reconstructed3DTrack, scene: StereoScene | None) -> tuple[st
     """Return what the pair really shows and, for a real object, the root mean square distance from its path."""
     if scene is None:
         return "-", "-"
-    labels = [_label(scene, camera, track_id) for camera, track_id in enumerate(track.track_ids)]
+    labels = [_label(scene, camera, own) for camera, own in enumerate(track.track_ids) if own is not None]
     cause = labels[0].object_id
     if cause is None or cause != labels[1].object_id:
         return "mismatch", "-"
     if not labels[0].is_persistent:
         return labels[0].ghost.value, "-"
     (path,) = (item for item in scene.trajectories if item.object_id == cause)
-    _, mine, true = np.intersect1d(track.frames[track.ok], path.frames, return_indices=True)
+    _, mine, true = np.intersect1d(track.frames[track.located], path.frames, return_indices=True)
     if len(mine) == 0:
         return f"object {cause}", "-"
-    offsets = track.positions_m[track.ok][mine] - path.positions_m[true]
+    offsets = track.positions_m[track.located][mine] - path.positions_m[true]
     return f"object {cause}", f"{np.sqrt((offsets**2).sum(axis=1).mean()):.2f}"
 
 
@@ -230,20 +276,6 @@ def print_statistics(statistics: dict[str, float], used: bool) -> None:
         f"out ({statistics['filter_rate']:.0%}), {statistics['kept']} kept; {statistics['pairs']} pairs, "
         f"{statistics['reconstructed']} 3D tracks, {statistics['points']} points"
     )
-
-
-def points_csv(reconstructed: Sequence[Reconstructed3DTrack]) -> str:
-    """Return one line per joint frame; numbers are empty where the status says that there is no point."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for number, track in enumerate(reconstructed):
-        persistence = "" if track.persistence is None else f"{track.persistence:.6f}"
-        values = np.column_stack([track.positions_m, _sigmas_m(track), track.reprojection_px.mean(axis=1)])
-        for frame, row, status in zip(track.frames, values, track.status, strict=True):
-            numbers = ["" if np.isnan(value) else f"{value:.4f}" for value in row]
-            writer.writerow([number, frame, *numbers, persistence, Status(status).name.lower(), *track.track_ids])
-    return text.getvalue()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--scenarios", choices=["all", *get_args(Number)], default="all", help="which ones to run")
     parser.add_argument("--magvit-checkpoint", type=Path, required=True, help="weights of the encoder")
     parser.add_argument("--model-checkpoint", type=Path, required=True, help="weights of the classifier")
+    parser.add_argument("--geometry-model", type=Path, required=True, help="model of stage geometry")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the metrics, counts and examples")
     parser.add_argument("--device", choices=["cpu", "cuda"], help="instead of run.device")
     arguments = parser.parse_args()
@@ -30,7 +31,7 @@ def main() -> None:
         load_seed(params),
     )
     numbers = get_args(Number) if arguments.scenarios == "all" else (arguments.scenarios,)
-    checkpoints = Checkpoints(arguments.magvit_checkpoint, arguments.model_checkpoint)
+    checkpoints = Checkpoints(arguments.magvit_checkpoint, arguments.model_checkpoint, arguments.geometry_model)
     run(settings, checkpoints, arguments.device or settings.run.device, numbers, arguments.output_dir)
 
 

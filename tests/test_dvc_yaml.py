@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 PACKAGE = "track_persistence"
-STAGES = ("generate", "tokenizer", "extract", "train", "scenarios", "analyze", "explain", "report")
+STAGES = ("generate", "tokenizer", "extract", "train", "geometry", "scenarios", "analyze", "explain", "report")
 NO_RESULT_DEPENDS_ON = {"run"}
 
 Stage = dict[str, Any]
@@ -111,7 +111,7 @@ def within(path: str, other: str) -> bool:
     return path == other or Path(path) in Path(other).parents or Path(other) in Path(path).parents
 
 
-def test_the_pipeline_has_the_eight_stages_in_order_each_with_a_description() -> None:
+def test_the_pipeline_has_the_nine_stages_in_order_each_with_a_description() -> None:
     assert tuple(PIPELINE) == STAGES
     assert all(stage["desc"] for stage in PIPELINE.values())
 

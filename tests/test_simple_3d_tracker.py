@@ -3,6 +3,7 @@ import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from track_persistence.core.errors import CheckpointError, DataError, ParamsError, StorageError
+from track_persistence.core.errors import CheckpointError, DataError, ParamsError, StorageError, VideoError
 from track_persistence.core.rig import Camera, StereoRig
 from track_persistence.core.storage import write_scenes
 from track_persistence.core.types import Ghost, Kind, LabelledTrack, StereoScene, Track, Trajectory
@@ -84,6 +85,13 @@ def shard(tmp_path: Path) -> Path:
     return file
 
 
+def write_video(path: Path, rate_hz: float) -> None:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), rate_hz, (320, 240))
+    for _ in FRAMES:
+        writer.write(np.full((240, 320, 3), 90, np.uint8))
+    writer.release()
+
+
 @pytest.fixture
 def mot_flags(tmp_path: Path) -> list[object]:
     """The same two things as MOT files of two real videos; their boxes count from the first pixel's outer edge."""
@@ -91,10 +99,7 @@ def mot_flags(tmp_path: Path) -> list[object]:
     save_rig(tmp_path / "rig.yml", make_rig())
     for camera, ids in enumerate(((7, 8), (9, 6))):
         video, tracks = tmp_path / f"video{camera}.avi", tmp_path / f"tracks{camera}.txt"
-        writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 25, (320, 240))
-        for _ in FRAMES:
-            writer.write(np.full((240, 320, 3), 90, np.uint8))
-        writer.release()
+        write_video(video, 25)
         rows = [
             f"{frame},{track_id},{','.join(f'{value:.4f}' for value in np.add(box, [0.5, 0.5, 0, 0]))},0.8"
             for track_id, position in zip(ids, (OBJECT_M, GLARE_M), strict=True)
@@ -135,6 +140,32 @@ def test_a_video_of_another_size_than_the_calibration_is_refused(
 ) -> None:
     save_rig(tmp_path / "rig.yml", make_rig(width=640))
     with pytest.raises(DataError, match=r"video0\.avi: frames of \(320, 240\) px, but camera left"):
+        run(*mot_flags)
+
+
+def test_a_calibration_in_millimetres_gives_the_same_metres(run: Run, mot_flags: list[object], tmp_path: Path) -> None:
+    expected = run(*mot_flags)
+    left, right = make_rig().cameras
+    apart = replace(right, cam_from_world=right.cam_from_world * [1, 1, 1, 1000])
+    save_rig(tmp_path / "rig.yml", StereoRig((left, apart)))
+    assert run(*mot_flags, "--metres-per-unit", 0.001) == expected
+
+
+def test_videos_of_different_frame_rates_are_refused(run: Run, mot_flags: list[object], tmp_path: Path) -> None:
+    write_video(tmp_path / "video1.avi", 30)
+    with pytest.raises(DataError, match=r"video0\.avi runs at 25 Hz, .*video1\.avi at 30 Hz; .*resample one"):
+        run(*mot_flags)
+
+
+def test_boxes_of_larger_images_than_the_calibration_is_for_are_refused(
+    run: Run, mot_flags: list[object], tmp_path: Path
+) -> None:
+    # The boxes of images three times as large, such as a tracker makes that ran before the video was scaled down.
+    tracks = tmp_path / "tracks0.txt"
+    rows = [line.split(",") for line in tracks.read_text().splitlines()]
+    scaled = [[*row[:2], *(str(3 * float(value)) for value in row[2:6]), row[6]] for row in rows]
+    tracks.write_text("\n".join(",".join(row) for row in scaled) + "\n")
+    with pytest.raises(VideoError, match=r"tracks0\.txt: line 1: box 489, .* lies outside the image of 320 x 240 px"):
         run(*mot_flags)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from track_persistence.core.errors import DataError
-from track_persistence.core.rig import Camera, StereoRig
+from track_persistence.core.rig import Camera, CameraRig, Lens, StereoRig
 
 
 def test_the_centre_of_a_camera_projects_to_its_own_origin(camera: Callable[..., Camera]) -> None:
@@ -24,6 +24,12 @@ def test_the_usual_lens_models_are_allowed(camera: Callable[..., Camera], count:
     assert len(camera(distortion=np.zeros(count)).distortion) == count
 
 
+def test_a_fisheye_has_four_coefficients(camera: Callable[..., Camera]) -> None:
+    assert camera(lens=Lens.FISHEYE, distortion=np.zeros(4)).lens is Lens.FISHEYE
+    with pytest.raises(DataError, match=r"distortion .*; a fisheye lens has one of \(4,\) coefficients"):
+        camera(lens=Lens.FISHEYE, distortion=np.zeros(5))
+
+
 def stretched(scale: float) -> np.ndarray:
     return np.hstack([np.diag([scale, 1, 1]), np.zeros((3, 1))])
 
@@ -38,7 +44,7 @@ def stretched(scale: float) -> np.ndarray:
         ("intrinsics", np.diag([0.0, 500, 1]), "focal lengths must be above 0"),
         ("intrinsics", np.diag([500.0, 500, 2]), "last row 0 0 1"),
         ("intrinsics", np.eye(2), "intrinsics: expected finite"),
-        ("distortion", np.zeros(3), r"distortion of shape \(3,\); expected one of \(0, 4, 5, 8\)"),
+        ("distortion", np.zeros(3), r"distortion \[0.0, 0.0, 0.0\]; a brown_conrady lens has one of \(0, 4, 5, 8\)"),
         ("image_size_px", (0, 480), "image size .* must be above 0"),
         ("frame_rate_hz", 0.0, "frame rate 0.0"),
     ],
@@ -62,5 +68,16 @@ def test_a_rig_needs_two_cameras_apart_at_one_rate(camera: Callable[..., Camera]
         StereoRig((camera(), camera(x_m=1), camera(x_m=2)))  # type: ignore[arg-type]
     with pytest.raises(DataError, match="stand at one point"):
         StereoRig((camera(), camera("right")))
-    with pytest.raises(DataError, match=r"frame rates 30.0 and 25.0 Hz differ"):
+    with pytest.raises(DataError, match=r"left runs at 30.0 Hz, right at 25.0 Hz; resample"):
         StereoRig((camera(), camera("right", x_m=1, frame_rate_hz=25.0)))
+
+
+def test_a_rig_of_any_size_gives_its_pairs_and_checks_each(camera: Callable[..., Camera]) -> None:
+    three = CameraRig((camera(), camera("middle", x_m=1), camera("right", x_m=3)))
+    assert three.pair(2, 1).baseline_m == 2 and [item.name for item in three.pair(2, 1).cameras] == ["right", "middle"]
+    with pytest.raises(DataError, match="expected at least 2 cameras, got 1"):
+        CameraRig((camera(),))
+    with pytest.raises(DataError, match="middle and right stand at one point"):
+        CameraRig((camera(), camera("middle", x_m=1), camera("right", x_m=1)))
+    with pytest.raises(DataError, match=r"left runs at 30.0 Hz, slow at 25.0 Hz"):
+        CameraRig((camera(), camera("middle", x_m=1), camera("slow", x_m=3, frame_rate_hz=25.0)))

@@ -124,11 +124,11 @@ def test_a_file_with_a_hole_is_one_clear_line(tmp_path: Path, scene: MakeScene) 
 def test_another_schema_or_version_is_refused(tmp_path: Path, scene: MakeScene) -> None:
     path = tmp_path / "a.h5"
     write_scenes(path, [scene()], {})
-    with pytest.raises(StorageError, match=r"schema 'track_persistence.scenes' version 1; expected 'track_persist"):
+    with pytest.raises(StorageError, match=r"schema 'track_persistence.scenes' version 2; expected 'track_persist"):
         list(read_features(path))
     with h5py.File(path, "r+") as file:
         file.attrs["schema_version"] = tables.SCHEMA_VERSION + 1
-    with pytest.raises(StorageError, match=r"version 2; expected .* version 1; make the file again"):
+    with pytest.raises(StorageError, match=r"version 3; expected .* version 2; make the file again"):
         list(read_scenes(path))
     with h5py.File(tmp_path / "foreign.h5", "w") as file:
         file["x"] = 1

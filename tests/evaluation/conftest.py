@@ -1,5 +1,6 @@
-"""A hand-made stereo scene whose 3D truth is known exactly, and a judge that reads the answer off the crops."""
+"""A hand-made stereo scene whose 3D truth is known exactly, and judges with plain answers."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,7 +8,10 @@ import pytest
 
 from track_persistence.core.rig import Camera, StereoRig
 from track_persistence.core.types import CropArray, Ghost, Kind, LabelledTrack, StereoScene, Track, Trajectory
+from track_persistence.evaluation.config import MixConfig, ScenariosConfig
+from track_persistence.evaluation.outcomes import Judges
 from track_persistence.tracking.filter import Verdict
+from track_persistence.tracking.geometry import GROUP_CUES, UNPAIRED_CUES, AdditiveModel, Curve, GeometryModel
 
 FOCAL_PX = 500.0
 REAL, FALSE = 255, 0
@@ -82,5 +86,37 @@ def scene() -> StereoScene:
 
 
 @pytest.fixture
-def crop_judge() -> CropJudge:
-    return CropJudge()
+def scoring() -> ScenariosConfig:
+    mix = MixConfig(persistent=1, brief=1, noise=1, expected_filtered=0.5)
+    return ScenariosConfig(
+        seeds=2,
+        mixes={"1": mix, "2": mix, "3": mix},
+        gate_m=1.0,
+        gospa_cutoff_m=2.0,
+        hota_zero_distance_m=2.0,
+        distances_cm=(10, 100),
+        depth_edges_m=(3.0, 15.0, 30.0),
+        min_hits=3,
+        min_mean_confidence=0.5,
+        replicates=10,
+    )
+
+
+@pytest.fixture
+def judges() -> Judges:
+    return Judges(CropJudge(), long_is_real())
+
+
+def long_is_real() -> GeometryModel:
+    """Even odds in the training data; a group is real by odds of 3 from ten joint frames on and unreal up to five."""
+    flat = Curve(knots=(0.0,), log_odds=(0.0,), missing=0.0)
+    odds = math.log(3)
+    by_length = Curve(knots=(math.log(5.5), math.log(9.5)), log_odds=(-odds, odds), missing=0.0)
+    return GeometryModel(
+        format="track_persistence.geometry",
+        prior_log_odds=0.0,
+        process_psd=0.1,
+        speed_sigma_mps=5.0,
+        group=AdditiveModel(base=0.0, curves=dict.fromkeys(GROUP_CUES, flat) | {"joint_frames": by_length}),
+        unpaired=AdditiveModel(base=-odds, curves=dict.fromkeys(UNPAIRED_CUES, flat)),
+    )

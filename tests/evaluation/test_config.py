@@ -15,6 +15,9 @@ GOOD = """scenarios:
     "3": {persistent: 3, brief: 0, noise: 20, expected_filtered: 0.87}
   gate_m: 2.0
   gospa_cutoff_m: 2.0
+  hota_zero_distance_m: 4.0
+  distances_cm: [50, 100]
+  depth_edges_m: [3, 15, 30]
   min_hits: 3
   min_mean_confidence: 0.5
   replicates: 10
@@ -39,6 +42,11 @@ def test_the_repository_s_scenarios_are_those_of_the_specification() -> None:
         ("gate_m: 2.0", "gate_m: 0", r"scenarios.gate_m: .*\(got 0\)"),
         ("persistent: 3", "persistent: 0", r"scenarios.mixes.3.persistent: .*\(got 0\)"),
         ("min_hits: 3", "min_hit: 3", r"scenarios.min_hit: not a known key"),
+        ("distance_m: 4.0", "distance_m: 2", r"hota_zero_distance_m 2 must be above gate_m 2"),
+        ("[50, 100]", "[100, 50]", r"distances_cm must grow; got \[100, 50\]"),
+        ("[50, 100]", "[0.5]", r"scenarios.distances_cm.0: .*\(got 0.5\)"),
+        ("[3, 15, 30]", "[3, 3]", r"depth_edges_m must grow; got \[3.0, 3.0\]"),
+        ("[3, 15, 30]", "[3]", r"scenarios.depth_edges_m: .*at least 2"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -1,12 +1,15 @@
+from datetime import UTC, datetime
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stonesoup.metricgenerator.ospametric import GOSPAMetric
+from stonesoup.types.state import State
 
 from track_persistence.core.errors import DataError
-from track_persistence.evaluation.metrics3d import Frame, assign_within, count_points, gospa
+from track_persistence.evaluation.metrics3d import Frame, assign_within, count_at_distances, count_points, gospa
 
 NOTHING = np.empty((0, 3))
 
@@ -94,6 +97,25 @@ def test_gospa_is_a_metric(a: list, b: list, c: list) -> None:
     assert gospa(x, z, 2).distance_m <= gospa(x, y, 2).distance_m + gospa(y, z, 2).distance_m + 1e-9
 
 
+def states(points_m: np.ndarray) -> list[State]:
+    """The points as Stone Soup takes them, all at one time."""
+    return [State(point, timestamp=datetime(2000, 1, 1, tzinfo=UTC)) for point in points_m]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("cutoff_m", [0.5, 3.0, 20.0])
+def test_gospa_and_its_parts_are_those_of_stone_soup(order: int, cutoff_m: float) -> None:
+    rng = np.random.default_rng(order)
+    peer = GOSPAMetric(p=order, c=cutoff_m)
+    for n, m in [(0, 4), (4, 0), (1, 1), (3, 7), (7, 3), *rng.integers(1, 9, (10, 2))]:
+        truth, estimate = rng.normal(size=(n, 3)), rng.normal(size=(m, 3))
+        theirs = peer.compute_gospa_metric(states(estimate), states(truth))[0].value
+        ours = gospa(truth, estimate, cutoff_m, order)
+        for part in ("localisation", "missed", "false"):
+            assert getattr(ours, part) == pytest.approx(theirs[part], rel=1e-12, abs=1e-12)
+        assert ours.distance_m == pytest.approx(theirs["distance"], rel=1e-12, abs=1e-12)
+
+
 def test_points_pair_one_to_one_and_only_within_the_gate() -> None:
     pairs, distances_m = assign_within(points(0, 5), points(5.25, 0.5, 0.75, 9), gate_m=1)
     assert pairs.tolist() == [[0, 1], [1, 0]]
@@ -131,6 +153,30 @@ def test_counts_of_frames_add_up() -> None:
     assert (got.frames, got.truth, got.matched, got.spurious, got.missed) == (3, 3, 2, 2, 1)
     assert got.squared_error_m2 == pytest.approx(Fraction(1, 2))
     assert (got.gospa_localisation_m2, got.gospa_missed_m2, got.gospa_false_m2) == (0.5, 2, 4)
+
+
+def test_a_larger_distance_finds_more_and_counts_each_frame_again() -> None:
+    # errors 0.5 and 1.5 m, one point far off: 1 of 3 estimates match within 1 m and 2 within 2 m
+    got = count_at_distances([frame(points(0, 10), points(0.5, 11.5, 90))] * 2, [1, 2])
+    assert got.distances_m.tolist() == [1, 2]
+    assert got.matched.tolist() == [2, 4]
+    assert got.spurious.tolist() == [4, 2]
+    assert got.missed.tolist() == [2, 0]
+
+
+def test_at_every_distance_points_on_unseen_objects_are_ignored_within_that_distance() -> None:
+    got = count_at_distances([frame(points(0), points(0.1, 8.5), unseen=points(8))], [0.25, 1])
+    assert got.matched.tolist() == [1, 1]
+    assert got.spurious.tolist() == [1, 0]
+
+
+def test_matches_at_a_distance_are_those_of_the_point_counts() -> None:
+    rng = np.random.default_rng(0)
+    scene = [Frame(*(rng.uniform(0, 6, (rng.integers(6), 3)) for _ in range(3))) for _ in range(20)]
+    counts = count_points(scene, gate_m=2, cutoff_m=2)
+    got = count_at_distances(scene, [2])
+    assert (got.matched[0], got.spurious[0], got.missed[0]) == (counts.matched, counts.spurious, counts.missed)
+    assert counts.ignored > 0
 
 
 def test_no_frames_count_nothing() -> None:

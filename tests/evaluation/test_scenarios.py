@@ -17,6 +17,7 @@ from track_persistence.core.types import StereoScene
 from track_persistence.engine.shards import ShardJob
 from track_persistence.evaluation import scenarios
 from track_persistence.evaluation.config import MixConfig, Number, ScenariosConfig
+from track_persistence.evaluation.outcomes import METHODS, Judges
 from track_persistence.evaluation.scenarios import Checkpoints, Settings, run
 from track_persistence.magvit.checkpoint import save_tokenizer
 from track_persistence.magvit.config import TokenizerConfig
@@ -24,6 +25,7 @@ from track_persistence.magvit.tokenizer import TrackTokenizer
 from track_persistence.simulation.config import GenerateConfig
 from track_persistence.simulation.scene import TrackCounts
 from track_persistence.tracking.config import TrackingConfig
+from track_persistence.tracking.geometry import GeometryModel
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 MIXES = {
@@ -44,12 +46,14 @@ class Workshop:
     keys: list[str] = field(default_factory=list)
 
     def settings(self, seeds: int = 2, **changes: Any) -> Settings:
-        values = {"seeds": seeds, "mixes": MIXES, "gate_m": 1.0, "gospa_cutoff_m": 2.0, "min_hits": 3}
+        values = {"seeds": seeds, "mixes": MIXES, "gate_m": 1.0, "gospa_cutoff_m": 2.0, "hota_zero_distance_m": 2.0}
+        values |= {"distances_cm": (10, 100), "depth_edges_m": (3.0, 15.0, 30.0), "min_hits": 3}
         config = ScenariosConfig(**(values | {"min_mean_confidence": 0.5, "replicates": 20} | changes))
+        tracking = load_section(PARAMS, "tracking", TrackingConfig)
         return Settings(
             config,
             load_section(PARAMS, "generate", GenerateConfig),
-            load_section(PARAMS, "tracking", TrackingConfig),
+            tracking.model_copy(update={"fusion": "both"}),
             RunConfig(engine="local", device="cpu", workers=1, store=self.folder / "store"),
             seed=7,
         )
@@ -61,9 +65,9 @@ class Workshop:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, scene: StereoScene, crop_judge: Any, monkeypatch: pytest.MonkeyPatch) -> Workshop:
-    checkpoints = Checkpoints(tmp_path / "magvit", tmp_path / "model")
-    for path in (checkpoints.magvit, checkpoints.model):
+def workshop(tmp_path: Path, scene: StereoScene, judges: Judges, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    checkpoints = Checkpoints(tmp_path / "magvit", tmp_path / "model", tmp_path / "geometry")
+    for path in (checkpoints.magvit, checkpoints.model, checkpoints.geometry):
         path.write_bytes(b"weights")
     made = Workshop(tmp_path, checkpoints)
 
@@ -78,7 +82,7 @@ def workshop(tmp_path: Path, scene: StereoScene, crop_judge: Any, monkeypatch: p
 
     monkeypatch.setattr(scenarios, "simulate_scene", simulate)
     monkeypatch.setattr(scenarios, "run_shards", serial)
-    monkeypatch.setattr(scenarios, "_filter", lambda *_: crop_judge)
+    monkeypatch.setattr(scenarios, "_judges", lambda *_: judges)
     return made
 
 
@@ -114,21 +118,35 @@ def test_the_metrics_hold_every_method_and_what_was_expected(workshop: Workshop)
     # the hand-made scene has 5 tracks, of which the judge keeps 2; 13 and 10 3D points
     assert metrics["2"]["track_reduction"] == {"value": 0.6, "low": 0.6, "high": 0.6}
     assert metrics["2"]["point_reduction"]["value"] == pytest.approx(3 / 13, abs=1e-6)
-    for method in ("off", "on", "min_hits", "mean_confidence"):
-        assert {"precision", "recall", "rmse_m", "gospa_m", "counts"} < set(metrics["2"][method])
+    assert metrics["2"]["fusion"] == "both"
+    for method in METHODS:
+        got = metrics["2"][method]
+        assert {"precision", "recall", "rmse_m", "gospa_m", "gospa_change_m", "ospa_m", "counts"} < set(got)
+        assert {"hota", "idf1", "mota", "id_switches"} < set(got["tracks"])
+        assert {"nees", "coverage_95", "bound_ratio", "bound_ratio_1", "jerk_ratio"} < set(got["paths"])
+        assert set(got["distances"]) == {f"{n}_at_{d}cm" for n in ("precision", "recall") for d in (10, 100)}
+
+
+def test_smoothing_stands_beside_plain_triangulation(workshop: Workshop) -> None:
+    output = workshop.run(workshop.settings(), ["2"])
+    metrics = json.loads((output / "metrics.json").read_text())["2"]
+    # pixels without noise triangulate to the truth; the smoother's prior of the speed costs millimetres
+    assert metrics["frame_by_frame"]["rmse_m"]["value"] < 1e-4 < metrics["both"]["paths"]["rmse_m"]["value"] < 0.02
+    depth = json.loads((output / "examples.json").read_text())["2"]["depth"]
+    assert depth["edges_m"] == [3, 15, 30]
+    # the object at 10 m has one drawn point in each of the two scenes
+    assert depth["frame_by_frame"]["depths_m"] == depth["result"]["depths_m"] == pytest.approx([10, 10])
 
 
 def test_the_counts_of_every_scene_are_kept(workshop: Workshop) -> None:
     rows = rows_of(workshop.run(workshop.settings()))
-    assert len(rows) == 3 * 2 * 4
+    assert len(rows) == 3 * 2 * 6
     assert list(rows[0])[:7] == ["scenario", "seed_index", "method", "tracks", "kept", "persistent", "persistent_kept"]
-    assert [(row["scenario"], row["seed_index"], row["method"]) for row in rows[:5]] == [
-        ("1", "0", "off"),
-        ("1", "0", "on"),
-        ("1", "0", "min_hits"),
-        ("1", "0", "mean_confidence"),
+    assert [(row["scenario"], row["seed_index"], row["method"]) for row in rows[:7]] == [
+        *(("1", "0", method) for method in METHODS),
         ("1", "1", "off"),
     ]
+    assert (rows[0]["tracks.spurious"], rows[1]["tracks.spurious"]) == ("3.0", "0.0")
     assert (rows[1]["kept"], rows[1]["points"], rows[1]["spurious"]) == ("2", "10", "0")
 
 
@@ -163,16 +181,18 @@ def test_other_weights_or_settings_make_every_scene_anew(workshop: Workshop) -> 
     assert len(before) == 6
     workshop.run(workshop.settings(gate_m=1.5))
     changed, workshop.keys = set(workshop.keys), []
-    workshop.checkpoints.model.write_bytes(b"other weights")
-    workshop.run(workshop.settings())
-    assert before & changed == before & set(workshop.keys) == set()
+    for weights in (workshop.checkpoints.model, workshop.checkpoints.geometry):
+        weights.write_bytes(b"other weights")
+        workshop.run(workshop.settings())
+        assert before & changed == before & set(workshop.keys) == set()
+        before, workshop.keys = before | set(workshop.keys), []
 
 
 @pytest.mark.slow
 def test_the_output_of_real_workers_does_not_depend_on_their_number(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, judges: Judges, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    checkpoints = untrained(tmp_path)
+    checkpoints = untrained(tmp_path, judges.geometry)
     stage = Workshop(tmp_path, checkpoints)
     settings = stage.settings(
         mixes=dict.fromkeys(MIXES, MixConfig(persistent=1, brief=1, noise=1, expected_filtered=0))
@@ -188,9 +208,9 @@ def test_the_output_of_real_workers_does_not_depend_on_their_number(
     assert (tmp_path / "again" / "metrics.json").read_bytes() == (tmp_path / "out1" / "metrics.json").read_bytes()
 
 
-def untrained(folder: Path) -> Checkpoints:
-    """Write small networks with fixed random weights."""
-    checkpoints = Checkpoints(folder / "magvit.safetensors", folder / "persistence.safetensors")
+def untrained(folder: Path, geometry: GeometryModel) -> Checkpoints:
+    """Write small networks with fixed random weights, and the given model of the geometry."""
+    checkpoints = Checkpoints(folder / "magvit.safetensors", folder / "persistence.safetensors", folder / "model.json")
     architecture = load_section(PARAMS, "tokenizer", TokenizerConfig).architecture
     widths = {"encoder_widths": (8, 8, 8), "decoder_widths": (8, 8, 8), "latent_dim": 16}
     with torch.random.fork_rng(devices=[]):
@@ -199,4 +219,5 @@ def untrained(folder: Path) -> Checkpoints:
         model = create_model(input_dim=16, hidden_dim=16, num_layers=1, num_heads=2, feedforward_dim=16)
     metadata = {"encoder_digest": file_digest(checkpoints.magvit), "precision": "float32", "dtype": "float16"}
     save_classifier(checkpoints.model, model, {**metadata, "temperature": 1.0, "threshold": 0.5})
+    geometry.save(checkpoints.geometry)
     return checkpoints

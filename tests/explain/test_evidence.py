@@ -13,7 +13,7 @@ from track_persistence.core.seeding import split_of
 from track_persistence.core.storage import write_features
 from track_persistence.core.types import Ghost, Kind, LabelledFeatures
 from track_persistence.explain.config import AnalyzeConfig
-from track_persistence.explain.evidence import EvidencePaths, deletion_candidates, run
+from track_persistence.explain.evidence import EvidencePaths, deletion_candidates, run, scenario_facts
 from track_persistence.explain.facts import flatten, read_evidence
 from track_persistence.explain.probe import probe
 
@@ -147,6 +147,21 @@ def test_the_evidence_passes_the_gate_and_brings_the_scenarios(analyze, tmp_path
     assert facts["scenarios.2.track_reduction.low"] == 0.25
     assert facts["split"] == "validation"
     assert any(key.startswith("faithfulness.all.difference.") for key in facts)
+
+
+def test_only_the_chief_metrics_of_the_scenarios_become_facts(tmp_path):
+    nees = {"value": 3.0, "low": 2.5, "high": 3.5}
+    method = {
+        "gospa_m": nees,
+        "counts": {"kept": 5},
+        "distances": {"recall_at_50cm": nees},
+        "tracks": {"hota": nees, "mostly_lost": nees},
+        "paths": {"nees": nees, "bound_m_0": nees},
+    }
+    write_json(tmp_path / "metrics.json", {"2": {"fusion": "both", "both": method, "frame_by_frame": {"nees": nees}}})
+    assert scenario_facts(tmp_path / "metrics.json") == {
+        "2": {"fusion": "both", "both": {"gospa_m": nees, "tracks": {"hota": nees}, "paths": {"nees": nees}}}
+    }
 
 
 def test_listed_cases_have_opaque_names_and_their_origin_lies_in_the_examples(analyze):

@@ -56,7 +56,8 @@ def full():
             "scenarios": {
                 "2": {
                     "off": {"missed_points": measured(1.0, (0.5, 1.5))},
-                    "on": {"missed_points": measured(3.0, (2.5, 3.5))},
+                    "fusion": "both",
+                    "both": {"missed_points": measured(3.0, (2.5, 3.5))},
                 }
             },
         },
@@ -137,7 +138,7 @@ def test_wrong_and_right_decisions_are_compared(full):
 def test_a_filter_that_loses_points_raises_a_question(full):
     (text,) = texts(Task.QUESTIONS, full, Topic.SCENARIOS)
     assert "from 1 to 3" in text
-    unharmed = full | {"scenarios.2.on.missed_points.low": 1.0}
+    unharmed = full | {"scenarios.2.both.missed_points.low": 1.0}
     assert texts(Task.QUESTIONS, unharmed, Topic.SCENARIOS) == []
 
 

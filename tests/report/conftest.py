@@ -79,6 +79,26 @@ def scenario_metrics() -> dict[str, Any]:
     return scenario_metrics_of_a_run()
 
 
+@pytest.fixture(name="scenario_example")
+def scenario_example_fixture() -> dict[str, Any]:
+    return scenario_example()
+
+
+def errors(bound_ratio: float) -> dict[str, Any]:
+    """3D errors of real tracks in two depth bins, bounded by 0.4 and 1.2 m and by 0.8 m in all."""
+    bounds_m = {"": 0.8, "_0": 0.4, "_1": 1.2}
+    return {
+        **{f"bound_m{name}": measured(bound_m) for name, bound_m in bounds_m.items()},
+        **{f"rmse_m{name}": measured(bound_ratio * bound_m) for name, bound_m in bounds_m.items()},
+        **{f"bound_ratio{name}": measured(bound_ratio) for name in bounds_m},
+        "nees": measured(2.8),
+        "nees_one_frame_a_path": {"value": 2.9, "paths": 20, "expected_low": 2.0, "expected_high": 4.2},
+        "coverage_50": measured(0.55),
+        "coverage_95": measured(0.96),
+        "jerk_ratio": measured(5.0),
+    }
+
+
 def scenario_metrics_of_a_run() -> dict[str, Any]:
     def state(precision: float, gospa_m: float) -> dict[str, Any]:
         return {
@@ -91,6 +111,11 @@ def scenario_metrics_of_a_run() -> dict[str, Any]:
             "gospa_localisation_m": measured(0.3 * gospa_m),
             "gospa_missed_m": measured(0.1 * gospa_m),
             "gospa_false_m": measured(0.6 * gospa_m),
+            "gospa_change_m": measured(gospa_m - 2.0),
+            "ospa_m": measured(0.9 * gospa_m),
+            "distances": {f"{name}_at_{cm}cm": measured(0.8) for name in ("precision", "recall") for cm in (50, 100)},
+            "tracks": {name: measured(0.9) for name in ("hota", "idf1", "mota", "id_switches", "fragmentations")},
+            "paths": errors(0.5),
         }
 
     dropped = {"1": 0.0, "2": 0.6, "3": 0.88}
@@ -101,9 +126,48 @@ def scenario_metrics_of_a_run() -> dict[str, Any]:
             "track_reduction": measured(share, 0.03),
             "point_reduction": measured(share / 2, 0.03),
             "off": state(0.4, 2.0),
-            "on": state(0.9, 0.5),
+            "fusion": "appearance",
+            "appearance": state(0.9, 0.5),
+            "frame_by_frame": errors(1.1),
         }
         for number, share in dropped.items()
+    }
+
+
+def scenario_example() -> dict[str, Any]:
+    """One object and one ghost before two cameras, the ghost dropped by appearance."""
+    rig = scene_of(0, ()).rig
+    path_m = np.linspace([0.0, 0.0, 8.0], [1.0, 0.2, 9.0], 6)
+    covariances_m2 = np.tile(np.diag([0.01, 0.01, 0.2]), (6, 1, 1))
+    tracks = [
+        {
+            "real": real,
+            "kept": real,
+            "positions_m": (path_m + shift_m).tolist(),
+            "covariances_m2": covariances_m2.tolist(),
+        }
+        for real, shift_m in ((True, 0.05), (False, 1.0))
+    ]
+    times_s = [frame / 25 for frame in range(6)]
+    parts = {"times_s": times_s, "localisation": [0.01] * 6, "missed": [0.0] * 6}
+    points = {"depths_m": [8.0, 12.0], "errors_m": [0.3, 1.0]}
+    return {
+        "cameras": [
+            {
+                "name": camera.name,
+                "intrinsics": camera.intrinsics.tolist(),
+                "distortion": camera.distortion.tolist(),
+                "cam_from_world": camera.cam_from_world.tolist(),
+                "image_size_px": list(camera.image_size_px),
+                "frame_rate_hz": camera.frame_rate_hz,
+                "lens": camera.lens.value,
+            }
+            for camera in rig.cameras
+        ],
+        "truth": [path_m.tolist()],
+        "tracks": tracks,
+        "gospa": {"off": parts | {"false": [4.5] * 6}, "appearance": parts | {"false": [0.0] * 6}},
+        "depth": {"edges_m": [3.0, 10.0, 30.0], "frame_by_frame": points, "result": points},
     }
 
 
@@ -191,13 +255,8 @@ def make_run(tmp_path: Path) -> Callable[[str], Run]:
             path = folders.model / "plots" / f"{plot}.csv"
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
-        _json(folders.scenarios / "metrics.json", scenario_metrics_of_a_run())
-        path_m = [[0.0, 0.0, 8.0], [1.0, 0.0, 9.0]]
-        tracks = [
-            {"real": True, "kept": True, "positions_m": path_m},
-            {"real": False, "kept": True, "positions_m": path_m},
-        ]
-        _json(folders.scenarios / "examples.json", {"2": {"truth": [path_m], "off": tracks, "on": tracks[:1]}})
+        _json(folders.scenarios / "metrics.json", {"2": scenario_metrics_of_a_run()["2"]})
+        _json(folders.scenarios / "examples.json", {"2": scenario_example()})
         evidence = {
             "schema": 1,
             "cases": {"track-0001": {"probability": 0.75}},

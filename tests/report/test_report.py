@@ -82,8 +82,10 @@ def test_every_figure_is_on_the_page(make_run: Make) -> None:
         "AUC and accuracy by number of frames seen",
         "Loss and accuracy during training",
         "ROC, precision-recall and calibration",
-        "GOSPA parts with the filter off and on",
-        "2: the scene from above with the filter off and on",
+        "GOSPA parts by scenario and filter",
+        "2 cluttered: 3D tracks from above and from the side",
+        "2 cluttered: GOSPA over time by part",
+        "2 cluttered: 3D error against depth with the Cramér-Rao bound",
     ]
 
 

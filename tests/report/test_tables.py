@@ -1,13 +1,6 @@
 from typing import Any
 
-from track_persistence.report.tables import (
-    ages_of,
-    confusion_table,
-    detection_table,
-    error_table,
-    quality_table,
-    reduction_table,
-)
+from track_persistence.report.tables import ages_of, confusion_table, quality_table, state_name, states_of
 
 
 def test_ages_grow_as_numbers_and_whole_tracks_come_last() -> None:
@@ -26,13 +19,12 @@ def test_confusion_counts_lines_of_the_plot_file() -> None:
     assert [row.cells for row in table.rows] == [("a", "1", "1"), ("b", "0", "1")]
 
 
-def test_the_expected_share_stands_beside_the_measured_one(scenario_metrics: dict[str, Any]) -> None:
-    table = reduction_table(scenario_metrics, "metrics")
-    assert table.rows[2].cells == ("3 noisy", "5", "87 %", "88.0 % [85.0, 91.0]", "44.0 % [41.0, 47.0]")
-
-
-def test_controls_of_a_scenario_are_listed_after_off_and_on(scenario_metrics: dict[str, Any]) -> None:
-    scenario_metrics["1"]["min_hits"] = scenario_metrics["1"]["off"]
-    names = [row.cells[1] for row in detection_table(scenario_metrics, "metrics").rows if row.cells[0] == "1 clean"]
-    assert names == ["filter off", "filter on", "control: duration (min_hits)"]
-    assert error_table(scenario_metrics, "metrics").rows[0].cells[3] == "2.00 [1.98, 2.02]"
+def test_controls_of_a_scenario_come_after_off_and_the_fusions(scenario_metrics: dict[str, Any]) -> None:
+    scenario_metrics["1"] = {"min_hits": scenario_metrics["1"]["off"]} | scenario_metrics["1"]
+    states = states_of(scenario_metrics["1"])
+    assert states == ["off", "appearance", "min_hits"]
+    assert [state_name(state) for state in states] == [
+        "filter off",
+        "filter by appearance",
+        "control: duration (min_hits)",
+    ]

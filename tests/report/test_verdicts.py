@@ -87,8 +87,52 @@ def test_a_reduction_is_met_near_the_expected_share_or_with_it_in_the_interval(
 def test_a_filter_that_worsens_the_3d_result_is_said_to(
     train_metrics: Metrics, scenario_metrics: Metrics, measured: Measured
 ) -> None:
-    scenario_metrics["1"]["on"]["gospa_m"] = measured(2.5)
+    scenario_metrics["1"]["appearance"]["gospa_change_m"] = measured(0.5)
     assert judge(train_metrics, scenario_metrics, "Scenario 1 clean: the 3D result").status == "missed"
+    scenario_metrics["1"]["appearance"]["gospa_change_m"] = measured(0.01)  # [-0.01, 0.03] holds 0
+    assert judge(train_metrics, scenario_metrics, "Scenario 1 clean: the 3D result").status == "open"
+
+
+@pytest.mark.parametrize(
+    ("gospa_m", "width", "status"),
+    [
+        (0.5, 0.01, "met"),  # level with appearance alone
+        (0.53, 0.02, "open"),  # [0.51, 0.55] reaches into [0.48, 0.52]
+        (0.6, 0.01, "missed"),
+    ],
+)
+def test_the_fusion_stands_beside_its_parts(
+    train_metrics: Metrics,
+    scenario_metrics: Metrics,
+    measured: Measured,
+    gospa_m: float,
+    width: float,
+    status: str,
+) -> None:
+    scenario = scenario_metrics["2"]
+    scenario["geometry"] = scenario["off"]
+    scenario["both"] = scenario["off"] | {"gospa_m": measured(gospa_m, width)}
+    verdict = judge(train_metrics, scenario_metrics, "Scenario 2 cluttered: appearance and geometry together")
+    assert verdict.status == status
+    assert "by appearance 0.50 [0.48, 0.52] m, by geometry 2.00 [1.98, 2.02] m" in verdict.finding
+
+
+@pytest.mark.parametrize(
+    ("nees", "status", "words"),
+    [
+        (2.9, "met", "expected 3 and by chance 2.00 to 4.20"),
+        (5.0, "missed", "too small"),
+        (1.0, "missed", "larger than need be"),
+        (None, "open", "no 3D track"),
+    ],
+)
+def test_the_stated_uncertainty_is_held_against_the_errors(
+    train_metrics: Metrics, scenario_metrics: Metrics, nees: float | None, status: str, words: str
+) -> None:
+    scenario_metrics["3"]["appearance"]["paths"]["nees_one_frame_a_path"]["value"] = nees
+    verdict = judge(train_metrics, scenario_metrics, "Scenario 3 noisy: the 3D tracks are as uncertain")
+    assert verdict.status == status
+    assert words in verdict.finding
 
 
 @pytest.mark.parametrize(

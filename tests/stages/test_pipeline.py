@@ -17,7 +17,7 @@ from track_persistence.core.files import read_json
 
 pytestmark = pytest.mark.slow
 
-STAGES = ["generate", "tokenizer", "extract", "train", "scenarios", "analyze", "explain", "report"]
+STAGES = ["generate", "tokenizer", "extract", "train", "geometry", "scenarios", "analyze", "explain", "report"]
 PATIENCE_S = 60.0
 UP_TO_DATE = "Data and pipelines are up to date."
 

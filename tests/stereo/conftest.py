@@ -49,6 +49,7 @@ def config() -> StereoConfig:
     return StereoConfig(
         pixel_sigma_px=1.0,
         size_sigma=0.0,
+        confidence_exponent=0.0,
         min_joint_frames=1,
         bias_sigma_px=1.0,
         drift_spread_px=3.0,

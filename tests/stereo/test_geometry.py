@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import brentq
 
 from track_persistence.core.errors import DataError
-from track_persistence.core.rig import Camera, StereoRig
+from track_persistence.core.rig import Camera, Lens, StereoRig
 from track_persistence.stereo import geometry
 
 
@@ -40,6 +41,79 @@ def test_opencvs_default_iterations_would_not_have_converged(rig: StereoRig) -> 
     camera = rig.cameras[0]
     default = cv2.undistortPoints(grid(camera)[:, None], camera.intrinsics, camera.distortion).reshape(-1, 2)
     assert np.abs(geometry.distort(camera, default) - grid(camera)).max() > 50 * geometry.MAX_UNDISTORT_RESIDUAL_PX
+
+
+def test_undistortion_of_an_action_camera_is_exact_where_opencvs_default_is_pixels_off() -> None:
+    """The radius solves r (1 - 0.26 r^2 + 0.08 r^4 - 0.01 r^6) = |(x, y)|, a root that scipy finds."""
+    k1, k2, k3 = -0.26, 0.08, -0.01
+    intrinsics = np.array([[960.0, 0, 959.5], [0, 960, 539.5], [0, 0, 1]])
+    camera = Camera("action", intrinsics, np.array([k1, k2, 0, 0, k3]), np.eye(3, 4), (1920, 1080), 25.0)
+    bent = (grid(camera) - intrinsics[:2, 2]) / 960
+    radii = np.linalg.norm(bent, axis=1)
+
+    def excess(r: float, wanted: float) -> float:
+        return r * (1 + k1 * r**2 + k2 * r**4 + k3 * r**6) - wanted
+
+    # The left side grows up to r = 1.93, where it is 1.2.
+    exact = np.array([brentq(excess, 0, 1.93, args=(radius,), xtol=1e-14) for radius in radii])
+    rays = bent * (exact / np.maximum(radii, 1e-300))[:, None]
+    ours = geometry.undistort_normalised(camera, grid(camera))
+    default = cv2.undistortPoints(grid(camera)[:, None], intrinsics, camera.distortion).reshape(-1, 2)
+    np.testing.assert_allclose(ours, rays, atol=1e-10)
+    assert np.linalg.norm(geometry.distort(camera, ours) - grid(camera), axis=1).max() < 1e-6
+    assert np.linalg.norm(geometry.distort(camera, default) - grid(camera), axis=1).max() > 1.6
+    assert 960 * np.linalg.norm(default - rays, axis=1).max() > 1.6
+
+
+@pytest.fixture
+def fisheye(rig: StereoRig) -> Camera:
+    """A lens whose corners see 61 degrees off its axis."""
+    bends = np.array([0.05, -0.02, 0.01, -0.003])
+    return replace(rig.cameras[0], intrinsics=np.array([[700.0, 0, 639.5], [0, 705, 359.5], [0, 0, 1]]),
+                   distortion=bends, lens=Lens.FISHEYE)  # fmt: skip
+
+
+def test_a_fisheye_projects_as_opencvs_does_and_every_pixel_comes_back(fisheye: Camera) -> None:
+    points = np.random.default_rng(0).uniform((-4, -2, 3), (4, 2, 30), (50, 3))
+    turn = cv2.Rodrigues(fisheye.rotation)[0]
+    expected, _ = cv2.fisheye.projectPoints(
+        points[:, None], turn, fisheye.translation_m, fisheye.intrinsics, fisheye.distortion
+    )
+    np.testing.assert_allclose(geometry.project(fisheye, points), expected[:, 0], atol=1e-9)
+    back = geometry.distort(fisheye, geometry.undistort_normalised(fisheye, grid(fisheye)))
+    np.testing.assert_allclose(back, grid(fisheye), atol=1e-6)
+
+
+def test_a_fisheye_without_coefficients_is_equidistant(fisheye: Camera) -> None:
+    # A pixel f theta from the centre is a ray theta off the axis: 700 px times pi / 4 is 45 degrees, tan = 1.
+    plain = replace(fisheye, distortion=np.zeros(4))
+    seen = geometry.undistort_normalised(plain, np.array([[639.5 + 700 * np.pi / 4, 359.5], [639.5, 359.5]]))
+    np.testing.assert_allclose(seen, [[1, 0], [0, 0]], atol=1e-12)
+
+
+def test_a_fisheye_ray_at_a_right_angle_or_beyond_is_refused(fisheye: Camera) -> None:
+    plain = replace(fisheye, distortion=np.zeros(4))
+    with pytest.raises(DataError, match=r"camera left: pixel .* has no undistorted position .*the fisheye coeff"):
+        geometry.undistort_normalised(plain, np.array([[639.5 + 700 * 1.6, 359.5]]))
+
+
+@pytest.mark.parametrize("kind", ["plain", "rational", "fisheye"])
+def test_the_derivative_of_a_projection_agrees_with_differences(rig: StereoRig, fisheye: Camera, kind: str) -> None:
+    rational = replace(rig.cameras[0], distortion=np.array([0.1, 0.05, 0.001, 0.002, 0.01, 0.2, 0.1, 0.02]))
+    camera = {"plain": rig.cameras[1], "rational": rational, "fisheye": fisheye}[kind]
+    points, step = np.random.default_rng(4).uniform((-3, -2, 5), (3, 2, 20), (20, 3)), 1e-5
+    pixels, jacobian = geometry.project_with_jacobian(camera, points)
+    np.testing.assert_allclose(pixels, geometry.project(camera, points), atol=1e-9)
+    for axis in range(3):
+        move = np.eye(3)[axis] * step
+        slope = (geometry.project(camera, points + move) - geometry.project(camera, points - move)) / (2 * step)
+        np.testing.assert_allclose(jacobian[:, :, axis], slope, atol=1e-4)
+
+
+def test_exactly_parallel_rays_meet_nowhere(parallel_rig: StereoRig) -> None:
+    rays = np.array([[0.1, 0.2]])
+    first, second, angle = geometry.meeting_depths(parallel_rig, rays, rays)
+    assert np.isnan([first[0], second[0]]).all() and angle[0] == 0
 
 
 def test_a_pixel_where_the_lens_model_has_no_inverse_is_named(rig: StereoRig) -> None:

@@ -17,7 +17,7 @@ from track_persistence.core.types import Track
 from track_persistence.magvit.checkpoint import save_tokenizer
 from track_persistence.magvit.config import ArchitectureConfig
 from track_persistence.magvit.tokenizer import TrackTokenizer
-from track_persistence.stereo.config import StereoConfig
+from track_persistence.stereo.config import SmoothingConfig, StereoConfig
 from track_persistence.tracking.config import TrackingConfig
 
 THRESHOLD, TEMPERATURE = 0.5, 0.01
@@ -79,9 +79,15 @@ def rig() -> StereoRig:
 @pytest.fixture
 def config() -> TrackingConfig:
     return TrackingConfig(
+        fusion="appearance",
+        geometry_threshold=0.5,
+        smoothing=SmoothingConfig(
+            motion="off", process_psd=0.5, speed_sigma_mps=5.0, student_dof=5.0, iterations=5, max_sigma_m=3.0
+        ),
         stereo=StereoConfig(
             pixel_sigma_px=1.0,
             size_sigma=0.0,
+            confidence_exponent=0.0,
             min_joint_frames=1,
             bias_sigma_px=1.0,
             drift_spread_px=3.0,
@@ -94,7 +100,7 @@ def config() -> TrackingConfig:
             overlap_weight=2.0,
             null_partner_cost=3.0,
             outlier_sigmas=4.0,
-        )
+        ),
     )
 
 

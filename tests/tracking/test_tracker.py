@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from track_persistence.core.errors import DataError, ParamsError
-from track_persistence.core.rig import StereoRig
-from track_persistence.core.types import CameraTracks, CropArray, Track
+from track_persistence.core.rig import CameraRig, StereoRig
+from track_persistence.core.types import BoxTrack, CameraTracks, CropArray, Track
 from track_persistence.stereo.triangulation import Status
 from track_persistence.tracking.config import TrackingConfig
 from track_persistence.tracking.filter import PersistenceFilter
@@ -60,11 +60,13 @@ def test_a_pair_is_decided_by_the_mean_of_both_views_log_odds(
     found = {(item.camera, item.track_id): item for item in decisions}
     assert list(found) == [(0, 10), (0, 11), (0, 12), (1, 21), (1, 20)]
     # (4 - 2) / 2 = 1 keeps the object although camera 2 alone would not; (2 - 6) / 2 = -2 drops the ghost.
-    assert found[0, 10].log_odds == {"own": 4.0, "partner": -2.0, "total": 1.0}
-    assert found[1, 20].log_odds == {"own": -2.0, "partner": 4.0, "total": 1.0}
-    assert found[0, 12].log_odds == {"own": -3.0, "total": -3.0}
+    assert found[0, 10].log_odds == {"own": 4.0, "partner": -2.0, "appearance": 1.0, "total": 1.0}
+    assert found[1, 20].log_odds == {"own": -2.0, "partner": 4.0, "appearance": 1.0, "total": 1.0}
+    assert found[0, 12].log_odds == {"own": -3.0, "appearance": -3.0, "total": -3.0}
     assert [item.is_persistent for item in decisions] == [True, False, False, False, True]
-    assert [item.partner_id for item in decisions] == [20, 21, None, 11, 10]
+    assert [item.group_ids for item in decisions] == [(10, 20), (11, 21), None, (11, 21), (10, 20)]
+    assert decisions[0].pairing.startswith("paired with track 20 of camera 2")
+    assert decisions[2].pairing == "no partner: no track of another camera was seen in the same frames"
     assert found[0, 10].confidence == found[1, 20].confidence == pytest.approx(1 / (1 + np.exp(-1)))
     assert [item.attention.shape for item in decisions] == [(4,), (2,), (1,), (2,), (3,)]
 
@@ -76,14 +78,16 @@ def test_kept_pairs_become_3d_tracks_over_their_joint_frames(
     reconstructed, decisions = tracker.process_scene(*scene(rig, still_track))
     (track,) = reconstructed
     assert track.track_ids == (10, 20)
-    assert track.frames.tolist() == [4, 5, 7]
-    np.testing.assert_allclose(track.positions_m, [[0.2, -1, 10]] * 3, atol=1e-4)
-    assert track.ok.all() and len(track) == 3
+    assert track.frames.tolist() == [3, 4, 5, 7]  # camera 1 alone saw frame 3
+    assert track.views.tolist() == [1, 2, 2, 2]
+    assert track.located.tolist() == [False, True, True, True] and len(track) == 4
+    np.testing.assert_allclose(track.positions_m[1:], [[0.2, -1, 10]] * 3, atol=1e-4)
+    assert np.isnan(track.velocities_mps).all()
     assert track.persistence == decisions[0].confidence
-    assert track.confidence.tolist() == [0.625] * 3  # (0.5 + 0.75) / 2
+    assert track.confidence.tolist() == [0.5, *[0.625] * 3]  # (0.5 + 0.75) / 2
     # sigma_z = sqrt 2 z^2 / (f b) = sqrt 2 * 100 / 500 straight ahead; off the axis a little more.
-    np.testing.assert_allclose(np.sqrt(track.covariances_m2[:, 2, 2]), np.sqrt(2) / 5, rtol=0.05)
-    assert track.reprojection_px.max() < 1e-3
+    np.testing.assert_allclose(np.sqrt(track.covariances_m2[1:, 2, 2]), np.sqrt(2) / 5, rtol=0.05)
+    assert np.nanmax(track.reprojection_px) < 1e-3
 
 
 def test_without_the_filter_everything_is_kept_and_no_filter_is_needed(
@@ -124,8 +128,14 @@ def test_statistics_add_up_over_scenes(rig: StereoRig, config: TrackingConfig, s
 
 
 def test_a_filter_is_needed_to_filter(config: TrackingConfig) -> None:
-    with pytest.raises(ParamsError, match="use_filter is True but persistence_filter is None"):
+    with pytest.raises(ParamsError, match=r"tracking\.fusion is appearance, but persistence_filter is None"):
         Integrated3DTracker(persistence_filter=None, use_filter=True, config=config)
+
+
+@pytest.mark.parametrize("fusion", ["geometry", "both"])
+def test_geometry_needs_its_model(config: TrackingConfig, fusion: str) -> None:
+    with pytest.raises(ParamsError, match=f"tracking.fusion is {fusion}, but geometry is None"):
+        Integrated3DTracker(GreyJudge(), config=config.model_copy(update={"fusion": fusion}))
 
 
 def test_plain_sequences_take_the_calibration_of_the_tracker(
@@ -170,7 +180,65 @@ def test_frames_in_which_a_box_is_far_off_are_marked(
     tracker = Integrated3DTracker(None, use_filter=False, rig=rig, config=config)
     (track,), _ = tracker.process_scene([first], [second])
     assert track.status.tolist() == [Status.OK, Status.OK, Status.OUTLIER, Status.OK, Status.OK, Status.OK]
+    assert track.located.tolist() == [True, True, False, True, True, True]
     assert tracker.get_statistics()["points"] == 5
+
+
+def smoothing(config: TrackingConfig) -> TrackingConfig:
+    return config.model_copy(update={"smoothing": config.smoothing.model_copy(update={"motion": "constant_velocity"})})
+
+
+def test_a_smoothed_track_covers_gaps_and_frames_of_one_camera(
+    rig: StereoRig, config: TrackingConfig, still_track: StillTrack
+) -> None:
+    tracker = Integrated3DTracker(GreyJudge(), config=smoothing(config))
+    (track,), _ = tracker.process_scene(*scene(rig, still_track))
+    assert track.frames.tolist() == [3, 4, 5, 6, 7]
+    assert track.views.tolist() == [1, 2, 2, 0, 2]
+    assert track.status.tolist() == [Status.ONE_VIEW, Status.OK, Status.OK, Status.ONE_VIEW, Status.OK]
+    assert track.located.all()
+    np.testing.assert_allclose(track.positions_m, [[0.2, -1, 10]] * 5, atol=1e-3)
+    np.testing.assert_allclose(track.velocities_mps, 0, atol=1e-2)
+    sigma = np.sqrt(track.covariances_m2[:, 2, 2])
+    assert (sigma < np.sqrt(2) / 5).all()  # every frame knows more than its own two pixels
+    np.testing.assert_allclose(track.confidence, [0.5, 0.625, 0.625, np.nan, 0.625])
+
+
+def test_frames_that_are_too_uncertain_are_left_out(
+    rig: StereoRig, config: TrackingConfig, still_track: StillTrack
+) -> None:
+    narrow = smoothing(config)
+    narrow = narrow.model_copy(update={"smoothing": narrow.smoothing.model_copy(update={"max_sigma_m": 1e-3})})
+    tracker = Integrated3DTracker(GreyJudge(), config=narrow)
+    assert tracker.process_scene(*scene(rig, still_track))[0] == []
+
+
+def test_without_pixels_only_what_needs_none_works(
+    rig: StereoRig, config: TrackingConfig, still_track: StillTrack
+) -> None:
+    boxes = [
+        [BoxTrack(item.camera, item.track_id, item.frames, item.boxes_xywh_px, item.confidences) for item in view]
+        for view in scene(rig, still_track)
+    ]
+    kept, _ = Integrated3DTracker(None, use_filter=False, rig=rig, config=config).process_scene(*boxes)
+    assert [track.track_ids for track in kept] == [(10, 20), (11, 21)]
+    with pytest.raises(DataError, match="track 10 of camera 0: has no crops"):
+        Integrated3DTracker(GreyJudge(), rig=rig, config=config).process_scene(*boxes)
+
+
+def test_a_third_camera_joins_the_group(config: TrackingConfig, rig: StereoRig, still_track: StillTrack) -> None:
+    third = replace(rig.cameras[1], name="far", cam_from_world=np.column_stack([np.eye(3), [-2.0, 0, 0]]))
+    trio = CameraRig((*rig.cameras, third))
+    tracks = [[still_track(camera, 10 * camera, (0.2, -1, 10), FRAMES)] for camera in range(3)]
+    tracker = Integrated3DTracker(None, use_filter=False, rig=trio, config=config)
+    (track,), decisions = tracker.process_scene(*tracks)
+    assert track.track_ids == (0, 10, 20)
+    assert [item.group_ids for item in decisions] == [(0, 10, 20)] * 3
+    np.testing.assert_allclose(track.positions_m, [[0.2, -1, 10]] * 4, atol=1e-4)
+    pair = Integrated3DTracker(None, use_filter=False, rig=rig, config=config).process_scene(*tracks[:2])[0][0]
+    assert (track.covariances_m2[:, 2, 2] < pair.covariances_m2[:, 2, 2]).all()
+    with pytest.raises(DataError, match="tracks of 2 cameras, but the tracker's rig has 3"):
+        tracker.process_scene(*tracks[:2])
 
 
 def test_an_empty_scene_is_no_error(rig: StereoRig, config: TrackingConfig) -> None:

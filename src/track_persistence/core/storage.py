@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from track_persistence.core.errors import StorageError
-from track_persistence.core.rig import Camera, StereoRig
+from track_persistence.core.rig import Camera, Lens, StereoRig
 from track_persistence.core.tables import PROVENANCE, Columns, RaggedItems, Table, created, opened
 from track_persistence.core.types import (
     CROP_SIZE_PX,
@@ -30,7 +30,9 @@ SCENES_SCHEMA = "track_persistence.scenes"
 FEATURES_SCHEMA = "track_persistence.features"
 NO_OBJECT = -1
 GHOSTS = tuple(Ghost)
+LENSES = tuple(Lens)
 CODES = {"ghosts": [ghost.value for ghost in GHOSTS]}
+SCENE_CODES = CODES | {"lenses": [lens.value for lens in LENSES]}
 
 TRACK_COLUMNS: Columns = {
     "camera": ((), "u1"),
@@ -58,6 +60,7 @@ SCENE_COLUMNS: Columns = {
     "frame_rate_hz": ((), "f8"),
     "image_size_px": ((2, 2), "i4"),
     "intrinsics": ((2, 3, 3), "f8"),
+    "lens": ((2,), "u1"),
     "scene_id": ((), "i4"),
 }
 RAGGED_SCENE_COLUMNS: Columns = {"distortion": ((), "f8")}
@@ -65,7 +68,7 @@ RAGGED_SCENE_COLUMNS: Columns = {"distortion": ((), "f8")}
 
 def write_scenes(path: Path, scenes: Iterable[StereoScene], provenance: Mapping[str, str]) -> None:
     """Write scenes, one at a time, to an HDF5 shard at `path`; nothing is left behind on an error."""
-    with created(path, SCENES_SCHEMA, CODES, provenance) as (file, disk):
+    with created(path, SCENES_SCHEMA, SCENE_CODES, provenance) as (file, disk):
         scene_table = Table.create(file, "scenes", SCENE_COLUMNS, ragged=False)
         distortion = Table.create(file, "distortion", RAGGED_SCENE_COLUMNS, ragged=True)
         tracks = Table.create(file, "tracks", TRACK_COLUMNS, ragged=False)
@@ -82,6 +85,7 @@ def write_scenes(path: Path, scenes: Iterable[StereoScene], provenance: Mapping[
                     "frame_rate_hz": [cameras[0].frame_rate_hz],
                     "image_size_px": [[camera.image_size_px for camera in cameras]],
                     "intrinsics": [[camera.intrinsics for camera in cameras]],
+                    "lens": [[LENSES.index(camera.lens) for camera in cameras]],
                     "scene_id": [scene.scene_id],
                 }
             )
@@ -151,6 +155,7 @@ def _rig(scenes: Mapping[str, Any], index: int, distortion: Sequence[Any]) -> St
                 int(scenes["image_size_px"][index, number, 1]),
             ),
             frame_rate_hz=float(scenes["frame_rate_hz"][index]),
+            lens=LENSES[int(scenes["lens"][index, number])],
         )
         for number in range(2)
     )

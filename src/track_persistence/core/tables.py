@@ -16,7 +16,7 @@ from track_persistence.core.disk import SteadyFile
 from track_persistence.core.errors import DataError, StorageError, TrackPersistenceError
 from track_persistence.core.files import atomic_path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PROVENANCE = "provenance_"
 ROWS_PER_CHUNK = 8192
 CROPS_PER_CHUNK = 8

@@ -6,7 +6,7 @@ T frames of a track, D feature width. Every class checks shape, dtype and range 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,13 +86,13 @@ def _check_timeline(name: str, frames: IntArray, boxes_xywh_px: FloatArray, conf
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
-    """One 2D track of one camera, as a detector and a 2D tracker emit it.
+class BoxTrack:
+    """The boxes of one 2D track of one camera: all that geometry needs.
 
-    camera: index in the rig, 0 or 1. track_id: unique within the camera.
+    camera: index in the rig. track_id: unique within the camera.
     frames: (T,) int32, strictly increasing; gaps are misses. boxes_xywh_px: (T, 4) float32, top-left
     corner, width, height; pixel (0, 0) is the centre of the top-left pixel. confidences: (T,) float32 in
-    [0, 1]. crops: (T, 64, 64, 3) uint8 RGB. Raises `DataError` on anything else.
+    [0, 1]. Raises `DataError` on anything else.
     """
 
     camera: int
@@ -100,25 +100,42 @@ class Track:
     frames: IntArray
     boxes_xywh_px: FloatArray
     confidences: FloatArray
-    crops: CropArray
 
     def __post_init__(self) -> None:
         """Check every field against the rules of the class."""
-        name = f"track {self.track_id} of camera {self.camera}"
-        _check_timeline(name, self.frames, self.boxes_xywh_px, self.confidences)
-        check_crops(f"{name}: crops", self.crops)
-        if len(self.crops) != len(self.frames):
-            raise DataError(f"{name}: expected {len(self.frames)} crops, got {len(self.crops)}")
+        _check_timeline(self.name, self.frames, self.boxes_xywh_px, self.confidences)
 
     def __len__(self) -> int:
         """Return the number of observed frames T."""
         return len(self.frames)
 
     @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"track {self.track_id} of camera {self.camera}"
+
+    @property
     def centres_px(self) -> FloatArray:
         """Box centres, (T, 2) float32 pixels."""
         centres: FloatArray = self.boxes_xywh_px[:, :2] + self.boxes_xywh_px[:, 2:] / np.float32(2)
         return centres
+
+
+@dataclass(frozen=True, eq=False)
+class Track(BoxTrack):
+    """One 2D track of one camera with its pixels, as a detector and a 2D tracker emit it.
+
+    crops: (T, 64, 64, 3) uint8 RGB; the other fields as in `BoxTrack`. Raises `DataError` on anything else.
+    """
+
+    crops: CropArray
+
+    def __post_init__(self) -> None:
+        """Check every field against the rules of the class."""
+        super().__post_init__()
+        check_crops(f"{self.name}: crops", self.crops)
+        if len(self.crops) != len(self.frames):
+            raise DataError(f"{self.name}: expected {len(self.frames)} crops, got {len(self.crops)}")
 
     def first(self, count: int) -> "Track":
         """Return the track as it was after its first `count` observed frames."""
@@ -217,14 +234,17 @@ class Trajectory:
         check_array(f"{name}: visible", self.visible, (len(self.frames), 2), np.bool_)
 
 
+AnyTrack = TypeVar("AnyTrack", bound=BoxTrack, covariant=True)
+
+
 @dataclass(frozen=True, eq=False)
-class CameraTracks:
+class CameraTracks(Generic[AnyTrack]):
     """The tracks of one camera together with its calibration; iterates over the tracks."""
 
     camera: Camera
-    tracks: tuple[Track, ...]
+    tracks: tuple[AnyTrack, ...]
 
-    def __iter__(self) -> Iterator[Track]:
+    def __iter__(self) -> Iterator[AnyTrack]:
         """Iterate over the tracks."""
         return iter(self.tracks)
 
@@ -242,6 +262,6 @@ class StereoScene:
     tracks: tuple[tuple[LabelledTrack, ...], tuple[LabelledTrack, ...]]
     trajectories: tuple[Trajectory, ...]
 
-    def camera_tracks(self, camera: int) -> CameraTracks:
+    def camera_tracks(self, camera: int) -> CameraTracks[Track]:
         """Return what a filter or tracker may see of one camera: calibration and unlabelled tracks."""
         return CameraTracks(self.rig.cameras[camera], tuple(labelled.track for labelled in self.tracks[camera]))

@@ -24,16 +24,22 @@ class MixConfig(Section):
 
 
 class ScenariosConfig(Section):
-    """Scenes the filter never saw, with the filter off, on, and with two rules in its place."""
+    """Scenes the filter never saw, with the filter off, in each fusion, and with two rules in its place."""
 
     seeds: Annotated[int, Field(ge=2)]
     """Scenes per scenario; the intervals resample them."""
     mixes: dict[Number, MixConfig]
     """Scenario number to its tracks: 1 clean, 2 cluttered, 3 noisy."""
     gate_m: PositiveFloat
-    """A 3D point closer than this to a true object matches it, metres."""
+    """A 3D point closer than this to a true object matches it, metres; CLEAR and IDF1 match up to it as well."""
     gospa_cutoff_m: PositiveFloat
-    """Cut-off c of GOSPA in metres: a missed or a false point costs c ** 2 / 2."""
+    """Cut-off c of GOSPA and OSPA in metres: in GOSPA a missed or a false point costs c ** 2 / 2."""
+    hota_zero_distance_m: PositiveFloat
+    """Distance from which on two points are not alike at all in HOTA, metres; above `gate_m`."""
+    distances_cm: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+    """Distances within which a 3D point counts as right in precision and recall of points, growing, centimetres."""
+    depth_edges_m: Annotated[tuple[PositiveFloat, ...], Field(min_length=2)]
+    """Borders of the depth bins, growing, in metres of the first camera; points beyond them are in no bin."""
     min_hits: PositiveInt
     """Control `min_hits` keeps the tracks with at least so many observed frames."""
     min_mean_confidence: Share
@@ -45,4 +51,14 @@ class ScenariosConfig(Section):
     def _all_scenarios(self) -> "ScenariosConfig":
         if sorted(self.mixes) != ["1", "2", "3"]:
             raise ValueError(f"mixes must have the keys '1', '2' and '3', in quotes; got {sorted(self.mixes)}")
+        return self
+
+    @model_validator(mode="after")
+    def _distances_grow(self) -> "ScenariosConfig":
+        if self.hota_zero_distance_m <= self.gate_m:
+            raise ValueError(f"hota_zero_distance_m {self.hota_zero_distance_m:g} must be above gate_m {self.gate_m:g}")
+        for name in ("distances_cm", "depth_edges_m"):
+            values = getattr(self, name)
+            if list(values) != sorted(set(values)):
+                raise ValueError(f"{name} must grow; got {list(values)}")
         return self

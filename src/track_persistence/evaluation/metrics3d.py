@@ -1,11 +1,11 @@
-"""How good 3D points are, frame by frame: matches within a gate, RMSE, and GOSPA with its parts.
+"""How good 3D points are, frame by frame: matches within gates, RMSE, and GOSPA with its parts.
 
 GOSPA follows Rahmathullah, Garcia-Fernandez and Svensson, "Generalized optimal sub-pattern assignment metric",
 FUSION 2017, with alpha = 2, the one choice in which it splits into localisation, missed and false parts.
 n true points of a frame, m estimated points of a frame.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -128,15 +128,52 @@ def count_points(frames: Iterable[Frame], gate_m: float, cutoff_m: float) -> Poi
     return PointCounts(**{name: sum(getattr(one, name) for one in scored) for name in names})
 
 
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """What became of matching at one distance, each (D,) for the D distances: counts of points, summed over frames."""
+
+    distances_m: NDArray[np.float64]
+    matched: Indices
+    spurious: Indices
+    missed: Indices
+
+
+def count_at_distances(frames: Iterable[Frame], distances_m: Sequence[float]) -> Hits:
+    """Count the matches of one scene's frames at each of the distances, with the rules of `count_points`.
+
+    Precision at a distance is matched / (matched + spurious) and recall matched / (matched + missed), after summing
+    over scenes.
+    """
+    counts = np.zeros((len(distances_m), 3), np.int64)
+    for frame in frames:
+        for row, gate_m in enumerate(distances_m):
+            pairs, _ = assign_within(frame.truth_m, frame.estimate_m, gate_m)
+            spurious = len(counted_points(frame, pairs, gate_m)) - len(pairs)
+            counts[row] += len(pairs), spurious, len(frame.truth_m) - len(pairs)
+    return Hits(np.asarray(distances_m, np.float64), *counts.T)
+
+
+def counted_points(frame: Frame, pairs: Indices, gate_m: float) -> Indices:
+    """Return the estimates (k,), by index and in order, that are right or wrong; the others are ignored.
+
+    Ignored are those that `pairs` (l, 2), the matches with seen truth, leave over and that lie within `gate_m` of a
+    true object that not both cameras see, one for each such object.
+    """
+    left, counted = np.ones((2, len(frame.estimate_m)), np.bool_)
+    left[pairs[:, 1]] = False
+    alone = np.flatnonzero(left)
+    on_unseen, _ = assign_within(frame.unseen_m, frame.estimate_m[alone], gate_m)
+    counted[alone[on_unseen[:, 1]]] = False
+    return np.flatnonzero(counted)
+
+
 def _count_frame(frame: Frame, gate_m: float, cutoff_m: float) -> PointCounts:
     pairs, distances_m = assign_within(frame.truth_m, frame.estimate_m, gate_m)
-    alone = np.setdiff1d(np.arange(len(frame.estimate_m)), pairs[:, 1])
-    on_unseen, _ = assign_within(frame.unseen_m, frame.estimate_m[alone], gate_m)
-    counted = np.setdiff1d(np.arange(len(frame.estimate_m)), alone[on_unseen[:, 1]])
+    counted = counted_points(frame, pairs, gate_m)
     parts = gospa(frame.truth_m, frame.estimate_m[counted], cutoff_m)
     return PointCounts(
         points=len(frame.estimate_m),
-        ignored=len(on_unseen),
+        ignored=len(frame.estimate_m) - len(counted),
         truth=len(frame.truth_m),
         matched=len(pairs),
         spurious=len(counted) - len(pairs),

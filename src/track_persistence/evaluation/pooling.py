@@ -5,13 +5,19 @@ S scenes, K counts of a method in a scene.
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from track_persistence.classifier.intervals import bootstrap_intervals
-from track_persistence.evaluation.outcomes import OFF, ON, Counts
+from track_persistence.evaluation.config import ScenariosConfig
+from track_persistence.evaluation.consistency import pool_consistency
+from track_persistence.evaluation.outcomes import OFF, Counts
+from track_persistence.evaluation.resampling import Row, with_intervals
+from track_persistence.evaluation.scene_counts import SceneCounts
+from track_persistence.evaluation.track_metrics3d import pool_tracks
 
 SCENES = "scenes"  # a count of 1 in every scene, so that a mean over scenes is a ratio like the others
 
@@ -29,29 +35,54 @@ ROOTS = {
     "gospa_localisation_m": (("gospa_localisation_m2",), ("frames",)),
     "gospa_missed_m": (("gospa_missed_m2",), ("frames",)),
     "gospa_false_m": (("gospa_false_m2",), ("frames",)),
+    "ospa_m": (("ospa_m2",), ("frames",)),
 }
 # metric: the count whose share has gone, compared with the filter off
 REDUCTIONS = {"track_reduction": "kept", "point_reduction": "points"}
 
 
 def pool(
-    scenes: Mapping[str, Sequence[Counts]], expected_filtered: float, rng: np.random.Generator, replicates: int
+    scenes: Mapping[str, Sequence[SceneCounts]],
+    fusion: str,
+    expected_filtered: float,
+    config: ScenariosConfig,
+    rng: np.random.Generator,
 ) -> dict[str, Any]:
     """Return the metrics of one scenario.
 
-    scenes: per method the counts of its S scenes, in the same order. Per method: every ratio as value, low and high,
-    the share of tracks and 3D points that is gone compared with the filter off, and the summed counts.
-    spurious_points and missed_points are means per scene; gospa_* are root mean squares over frames, in metres.
+    scenes: per method the counts of its S scenes, in the same order. fusion: the method whose reductions stand at the
+    top. Per method: every ratio as value, low and high; the share of tracks and 3D points that is gone and
+    `gospa_change_m`, both compared with the filter off; the summed counts; and what is under `distances` (precision and
+    recall of 3D points), `tracks` (`track_metrics`) and `paths` (`consistency_metrics`).
+    spurious_points and missed_points are means per scene; gospa_* and ospa_m are root mean squares over frames, metres.
     """
-    metrics = {
-        method: {
-            **_measured(rows, scenes[OFF], rng, replicates),
-            "counts": {name: sum(row[name] for row in rows) for name in rows[0]},
-        }
-        for method, rows in scenes.items()
+    metrics = {method: _pooled(rows, scenes[OFF], config, rng) for method, rows in scenes.items()}
+    top = {name: metrics[fusion][name] for name in REDUCTIONS}
+    return {"seeds": len(scenes[OFF]), "fusion": fusion, "expected_filtered": expected_filtered, **top, **metrics}
+
+
+def _pooled(
+    rows: Sequence[SceneCounts], off: Sequence[SceneCounts], config: ScenariosConfig, rng: np.random.Generator
+) -> dict[str, Any]:
+    replicates = config.replicates
+    points = [row.points for row in rows]
+    distances = np.stack([row.distances for row in rows])
+    return {
+        **_measured(points, [row.points for row in off], rng, replicates),
+        "distances": with_intervals(partial(_at_distances, config.distances_cm), distances, rng, replicates),
+        "tracks": pool_tracks([row.tracks for row in rows], rng, replicates),
+        "paths": pool_consistency([row.paths for row in rows], rng, replicates),
+        "counts": {name: sum(row[name] for row in points) for name in points[0]},
     }
-    top = {name: metrics[ON][name] for name in REDUCTIONS}
-    return {"seeds": len(scenes[OFF]), "expected_filtered": expected_filtered, **top, **metrics}
+
+
+def _at_distances(distances_cm: Sequence[int], row: Row) -> dict[str, float]:
+    """Return precision and recall of 3D points at each distance from the summed matched, spurious and missed points."""
+    metrics = {}
+    for distance_cm, (matched, spurious, missed) in zip(distances_cm, row.reshape(3, -1).T, strict=True):
+        metrics[f"precision_at_{distance_cm}cm"] = ratio(matched, matched + spurious)
+        metrics[f"recall_at_{distance_cm}cm"] = ratio(matched, matched + missed)
+    return metrics
 
 
 def _measured(
@@ -77,15 +108,21 @@ def _summed(names: Sequence[str], table: NDArray[np.float64]) -> Counts:
 
 def _metrics(mine: Counts, off: Counts) -> dict[str, float]:
     """Return every metric from summed counts; NaN where its denominator is 0."""
-
-    def quotient(above: Sequence[str], below: Sequence[str]) -> float:
-        return ratio(sum(mine[name] for name in above), sum(mine[name] for name in below))
-
+    roots = _roots(mine)
     return {
-        **{name: quotient(*parts) for name, parts in RATIOS.items()},
-        **{name: math.sqrt(quotient(*parts)) for name, parts in ROOTS.items()},
+        **{name: _quotient(mine, *parts) for name, parts in RATIOS.items()},
+        **roots,
         **{name: 1 - ratio(mine[count], off[count]) for name, count in REDUCTIONS.items()},
+        "gospa_change_m": roots["gospa_m"] - _roots(off)["gospa_m"],
     }
+
+
+def _roots(counts: Counts) -> dict[str, float]:
+    return {name: math.sqrt(_quotient(counts, *parts)) for name, parts in ROOTS.items()}
+
+
+def _quotient(counts: Counts, above: Sequence[str], below: Sequence[str]) -> float:
+    return ratio(sum(counts[name] for name in above), sum(counts[name] for name in below))
 
 
 def ratio(above: float, below: float) -> float:

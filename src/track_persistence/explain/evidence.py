@@ -1,6 +1,6 @@
 """The `analyze` stage: what the classifier does on tracks it never learned from, as numbers to cite."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,14 @@ from track_persistence.explain.probe import ProbedTrack, probe
 from track_persistence.explain.summary import build_evidence
 
 BOUND_TO_ENCODER = ("encoder_digest", "precision")
+# Of these parts of the scenario metrics only the named ones become facts.
+CHIEF_METRICS: Mapping[str, tuple[str, ...]] = {
+    "counts": (),
+    "distances": (),
+    "tracks": ("hota", "idf1", "id_switches"),
+    "paths": ("rmse_m", "bound_ratio", "nees", "coverage_95"),
+    "frame_by_frame": ("rmse_m", "bound_ratio"),
+}
 
 
 @dataclass(frozen=True)
@@ -129,10 +137,22 @@ def check_encoder(classifier: LoadedClassifier, checkpoint: Path, shards: list[P
 
 
 def scenario_facts(path: Path) -> dict[str, Any]:
-    """Return the scenario stage's metrics, checked to hold numbers only. Raises `StorageError` or `DataError`."""
+    """Return the chief metrics of the scenario stage. Raises `StorageError`, or `DataError` on any text in them."""
     content = read_json(path)
     flatten({"scenarios": content}, str(path))
-    return content
+    return _chief(content)
+
+
+def _chief(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested metrics without what would make a prompt long and no statement cites."""
+    found: dict[str, Any] = {}
+    for name, item in content.items():
+        if name in CHIEF_METRICS:
+            kept = {key: item[key] for key in CHIEF_METRICS[name] if key in item}
+            found |= {name: kept} if kept else {}
+        else:
+            found[name] = _chief(item) if isinstance(item, Mapping) else item
+    return found
 
 
 def _key(track: LabelledFeatures) -> tuple[int, int, int]:

@@ -67,7 +67,8 @@ def _question_of_early_decision(reading: Reading) -> list[Statement]:
 def _question_of_scenarios(reading: Reading) -> list[Statement]:
     found = []
     for scenario in ("1", "2", "3"):
-        keys = [f"scenarios.{scenario}.{state}.missed_points" for state in ("on", "off")]
+        used = reading.facts.get(f"scenarios.{scenario}.fusion")
+        keys = [f"scenarios.{scenario}.{state}.missed_points" for state in (used, "off")]
         if all(key in reading.facts for key in keys) and (reading.order(*keys) or 0) > 0:
             template = (
                 f"In scenario {scenario} the filter raises the missed 3D points from {{1}} to {{0}}: which threshold "

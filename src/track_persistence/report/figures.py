@@ -1,4 +1,4 @@
-"""The figures of the report, each from the numbers of one stage."""
+"""The figures of the report in two dimensions, each from the numbers of one stage."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from track_persistence.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, drawing
-from track_persistence.report.tables import METHOD_NAMES, METHODS, SCENARIO_NAMES, ages_of
+from track_persistence.report.drawing import BLUE, GREEN, GREY, ORANGE, PURPLE, drawing
+from track_persistence.report.tables import METHOD_NAMES, METHODS, SCENARIO_NAMES, ages_of, state_name, states_of
 from track_persistence.report.values import lookup, value_of
 
 COLOURS = dict(zip(METHODS, (BLUE, ORANGE, GREEN, PURPLE), strict=True))
@@ -91,10 +91,10 @@ def _by_age(axes: Axes, columns: Columns, x: str, y: str) -> None:
 
 
 def gospa_figure(scenarios: Mapping[str, Any], origin: str) -> Markup:
-    """Draw the parts of GOSPA, which add up in squares, for every scenario with the filter off and on."""
+    """Draw the parts of GOSPA, which add up in squares, for every scenario and every filter."""
     parts = (("localisation", BLUE), ("missed", PURPLE), ("false", ORANGE))
-    bars = [(number, state) for number in scenarios for state in ("off", "on")]
-    with drawing("gospa", 1, 2.6, "GOSPA parts with the filter off and on") as made:
+    bars = [(number, state) for number in scenarios for state in states_of(scenarios[number])]
+    with drawing("gospa", 1, 0.4 + 0.26 * len(bars), "GOSPA parts by scenario and filter") as made:
         axes = made.axes[0]
         left = np.zeros(len(bars))
         rows = np.arange(len(bars))[::-1]
@@ -103,43 +103,11 @@ def gospa_figure(scenarios: Mapping[str, Any], origin: str) -> Markup:
             widths = np.nan_to_num(np.square(sizes_m))
             axes.barh(rows, widths, left=left, color=colour, height=0.62, label=part)
             left += widths
-        axes.set_yticks(rows, [f"{SCENARIO_NAMES.get(n, n)}, filter {state}" for n, state in bars])
+        axes.set_yticks(rows, [f"{SCENARIO_NAMES.get(n, n)}, {state_name(state)}" for n, state in bars])
         axes.set(xlabel="square metres; smaller is better", title="squared GOSPA by part")
         axes.grid(visible=False, axis="y")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return made.svg
-
-
-def plan_figure(example: Mapping[str, Any], origin: str, name: str) -> Markup:
-    """Draw one scene from above, filter off and on: truth, real and false 3D tracks."""
-    with drawing(f"plan_{name}", 2, 4.2, f"{name}: the scene from above with the filter off and on") as made:
-        for axes, state in zip(made.axes, ("off", "on"), strict=True):
-            for path in lookup(example, origin, "truth"):
-                _path(axes, path, GREY, "truth", linewidth=4, alpha=0.55)
-            for track in lookup(example, origin, state):
-                if lookup(track, f"{origin}: {state}", "kept"):
-                    real = lookup(track, f"{origin}: {state}", "real")
-                    colour, label = (BLUE, "real object") if real else (ORANGE, "false track")
-                    _path(axes, track["positions_m"], colour, label, marker="." if real else "x", linewidth=1)
-            axes.set(xlabel="x in metres", ylabel="z, away from the cameras, in metres", title=f"filter {state}")
-            _legend_once(axes)
-        limits = [(axes.get_xlim(), axes.get_ylim()) for axes in made.axes]
-        for axes in made.axes:
-            axes.set_xlim(min(x[0] for x, _ in limits), max(x[1] for x, _ in limits))
-            axes.set_ylim(min(y[0] for _, y in limits), max(y[1] for _, y in limits))
-    return made.svg
-
-
-def _path(axes: Axes, positions_m: Any, colour: str, label: str, **style: Any) -> None:
-    points = np.asarray(positions_m, dtype=float).reshape(-1, 3)
-    axes.plot(points[:, 0], points[:, 2], color=colour, label=label, markersize=5, **style)
-
-
-def _legend_once(axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    if unique:
-        axes.legend(unique.values(), unique.keys(), labelcolor=INK)
 
 
 def _numbers(cells: Sequence[str]) -> list[float]:

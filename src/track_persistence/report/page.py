@@ -6,7 +6,7 @@ from typing import Any
 
 import jinja2
 
-from track_persistence.report import figures, tables
+from track_persistence.report import figures, scenario_figures, scenario_tables, tables
 from track_persistence.report.analysis import analysis_of
 from track_persistence.report.config import ReportConfig
 from track_persistence.report.sources import Results
@@ -52,11 +52,8 @@ def _tables(results: Results) -> dict[str, Any]:
             {"calibration": results.train.get("calibration"), "training": results.train.get("training")},
             "Training and calibration",
         ),
-        "reduction": tables.reduction_table(results.scenarios, scenarios),
-        "scenario_tables": [
-            tables.detection_table(results.scenarios, scenarios),
-            tables.error_table(results.scenarios, scenarios),
-        ],
+        "reduction": scenario_tables.reduction_table(results.scenarios, scenarios),
+        "fusions": scenario_tables.fusion_table(results.scenarios, scenarios),
         "tokenizer": tables.plain_table(results.tokenizer, "Tokenizer on held-back crops"),
     }
     for name in ("validation", "test"):
@@ -71,16 +68,29 @@ def _tables(results: Results) -> dict[str, Any]:
 
 def _figures(results: Results) -> dict[str, Any]:
     origin = results.origins["train"]
-    names = tables.SCENARIO_NAMES
     return {
         "by_frames_figure": figures.by_frames_figure(lookup(results.train, origin, "test"), origin),
         "training_figure": figures.training_figure(results.plots["loss"]),
         "curves_figure": figures.curves_figure(results.plots["roc"], results.plots["pr"], results.plots["calibration"]),
         "gospa_figure": figures.gospa_figure(results.scenarios, results.origins["scenarios"]),
-        "plans": [
-            (names.get(number, number), figures.plan_figure(example, results.origins["scenario_examples"], number))
-            for number, example in sorted(results.scenario_examples.items())
-        ],
+        "scenarios": [_scenario(results, number) for number in sorted(results.scenarios)],
+    }
+
+
+def _scenario(results: Results, number: str) -> dict[str, Any]:
+    """Return the tables and figures of one scenario."""
+    name = tables.SCENARIO_NAMES.get(number, number)
+    drawn, measured = results.origins["scenario_examples"], results.origins["scenarios"]
+    example, metrics = lookup(results.scenario_examples, drawn, number), results.scenarios[number]
+    return {
+        "name": name,
+        "method": tables.state_name(lookup(metrics, measured, "fusion")),
+        "table": scenario_tables.scenario_table(metrics, measured, name),
+        "errors": scenario_tables.error_table(metrics, measured, name),
+        "distances": scenario_tables.distance_table(metrics, measured, name),
+        "scene": scenario_figures.example_figure(example, f"{drawn}: {number}", name),
+        "time": scenario_figures.time_figure(example, f"{drawn}: {number}", name),
+        "depth": scenario_figures.depth_figure(example, metrics, (f"{drawn}: {number}", measured), name),
     }
 
 

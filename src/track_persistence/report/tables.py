@@ -16,14 +16,11 @@ METHOD_NAMES = {
     "no_pixels": "logistic, no pixels",
 }
 SCENARIO_NAMES = {"1": "1 clean", "2": "2 cluttered", "3": "3 noisy"}
-STATE_NAMES = {"off": "filter off", "on": "filter on"}
-COUNTS = {"spurious_points": "spurious points", "missed_points": "missed points"}
-METRES = {
-    "rmse_m": "RMSE (m)",
-    "gospa_m": "GOSPA (m)",
-    "gospa_localisation_m": "localisation (m)",
-    "gospa_missed_m": "missed (m)",
-    "gospa_false_m": "false (m)",
+STATE_NAMES = {
+    "off": "filter off",
+    "appearance": "filter by appearance",
+    "geometry": "filter by geometry",
+    "both": "filter by both",
 }
 
 
@@ -78,63 +75,19 @@ def threshold_table(part: Mapping[str, Any], origin: str, caption: str) -> Table
 
 
 def states_of(scenario: Mapping[str, Any]) -> list[str]:
-    """Return the filters compared in a scenario: off, on, then the controls by name."""
+    """Return the filters compared in a scenario: off, each fusion, then the controls by name."""
     names = [name for name, entry in scenario.items() if isinstance(entry, Mapping) and "precision" in entry]
-    return [name for name in ("off", "on") if name in names] + sorted(set(names) - {"off", "on"})
+    return [name for name in STATE_NAMES if name in names] + sorted(set(names) - set(STATE_NAMES))
+
+
+def state_name(state: str) -> str:
+    """Return what a table or figure calls a filter or control."""
+    return STATE_NAMES.get(state, f"control: {METHOD_NAMES.get(state, state.replace('_', ' '))}")
 
 
 def rules_of(scenario: Mapping[str, Any]) -> list[str]:
     """Return the names of the simple rules that stood in the filter's place."""
     return [name for name in states_of(scenario) if name not in STATE_NAMES]
-
-
-def reduction_table(scenarios: Mapping[str, Any], origin: str) -> Table:
-    """Return the share of tracks and 3D points dropped beside what was expected."""
-    rows = []
-    for number in sorted(scenarios):
-        wanted = f"{100 * float(lookup(scenarios, origin, number, 'expected_filtered')):.0f} %"
-        dropped = [value_of(lookup(scenarios, origin, number, name)) for name in ("track_reduction", "point_reduction")]
-        seeds = str(lookup(scenarios, origin, number, "seeds"))
-        name = SCENARIO_NAMES.get(number, number)
-        rows.append(Row((name, seeds, wanted, *(value.percent() for value in dropped))))
-    header = ("scenario", "seeds", "tracks expected to go", "tracks dropped", "3D points dropped")
-    return Table("What the filter takes away, pooled over seeds, with 95 % interval", header, tuple(rows))
-
-
-def detection_table(scenarios: Mapping[str, Any], origin: str) -> Table:
-    """Return what remains of real and false tracks in every scenario under every filter."""
-    rows = [
-        Row(
-            (
-                *head,
-                *(value_of(lookup(found, origin, name)).percent() for name in ("precision", "recall")),
-                *(value_of(lookup(found, origin, name)).number(1) for name in COUNTS),
-            )
-        )
-        for head, found in _states(scenarios)
-    ]
-    header = ("scenario", "filter", "precision", "recall", *COUNTS.values())
-    return Table("What is kept, pooled over seeds, with 95 % interval", header, tuple(rows))
-
-
-def error_table(scenarios: Mapping[str, Any], origin: str) -> Table:
-    """Return the 3D errors of every scenario under every filter."""
-    rows = [
-        Row((*head, *(value_of(lookup(found, origin, name)).number(2) for name in METRES)))
-        for head, found in _states(scenarios)
-    ]
-    header = ("scenario", "filter", *METRES.values())
-    return Table("3D error, pooled over seeds, with 95 % interval", header, tuple(rows))
-
-
-def _states(scenarios: Mapping[str, Any]) -> list[tuple[tuple[str, str], Mapping[str, Any]]]:
-    found = []
-    for number in sorted(scenarios):
-        for state in states_of(scenarios[number]):
-            control = f"control: {METHOD_NAMES.get(state, state.replace('_', ' '))}"
-            head = (SCENARIO_NAMES.get(number, number), STATE_NAMES.get(state, control))
-            found.append((head, scenarios[number][state]))
-    return found
 
 
 def plain_table(content: Any, caption: str) -> Table:

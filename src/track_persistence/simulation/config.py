@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from track_persistence.core.params import Section
-from track_persistence.core.rig import DISTORTION_LENGTHS
+from track_persistence.core.rig import DISTORTION_LENGTHS, Lens
 
 
 def _ordered(value: tuple[float, float]) -> tuple[float, float]:
@@ -15,8 +15,9 @@ def _ordered(value: tuple[float, float]) -> tuple[float, float]:
 
 
 def _known_length(value: tuple[float, ...]) -> tuple[float, ...]:
-    if len(value) not in DISTORTION_LENGTHS:
-        raise ValueError(f"expected one of {DISTORTION_LENGTHS} coefficients in OpenCV order")
+    lengths = DISTORTION_LENGTHS[Lens.BROWN_CONRADY]
+    if len(value) not in lengths:
+        raise ValueError(f"expected one of {lengths} coefficients in OpenCV order")
     return value
 
 

@@ -1,223 +1,211 @@
-"""Which track of camera 1 and which of camera 2 are one thing: whole tracks, one partner or none.
+"""Which tracks of the cameras are one thing: whole tracks, at most one per camera, or none at all.
 
-Pairs are scored by the log-likelihood ratio "one thing" against "unrelated" over all joint frames, then assigned at
-once (Hungarian method). J rows of joint frames: one row per pair of boxes seen in the same frame.
+Tracks are compared pair by pair of cameras (`pair_evidence`), scored with the offset that all partners of two cameras
+share (`scoring`), and joined into groups that contradict no pair (`grouping`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
-from track_persistence.core.rig import Camera, StereoRig
-from track_persistence.core.types import Track
+from track_persistence.core.errors import DataError
+from track_persistence.core.rig import CameraRig
+from track_persistence.core.types import BoxTrack
 from track_persistence.stereo.config import StereoConfig
-from track_persistence.stereo.geometry import (
-    FloatArray,
-    epipolar_residuals,
-    meeting_depths,
-    ray_angle_sigma,
-    undistort_normalised,
-)
-from track_persistence.stereo.triangulation import PARALLEL_SIGMAS
-
-IndexArray = NDArray[np.intp]
+from track_persistence.stereo.grouping import CameraPair, Place, group
+from track_persistence.stereo.observations import check_in_image
+from track_persistence.stereo.pair_evidence import PairEvidence, pair_evidence
+from track_persistence.stereo.pixels import FloatArray
+from track_persistence.stereo.scoring import Bias, score
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two tracks that are one thing: their positions in the two sequences, and why."""
+class Group:
+    """Tracks that are one thing.
 
-    first: int
-    second: int
+    members: position of its track in each camera's sequence, None where it has none; at least two are there.
+    log_likelihood_ratio: one thing against unrelated, natural logarithm, summed over its pairs of cameras.
+    joint_frames: frames that at least two members saw.
+    """
+
+    members: tuple[int | None, ...]
     log_likelihood_ratio: float
-    """One thing against unrelated, natural logarithm, without the cost of a partner."""
     joint_frames: int
 
 
 @dataclass(frozen=True, eq=False)
 class Association:
-    """Partners across the cameras and the tracks without one, as positions in the two sequences.
+    """The groups, and the tracks without partner as positions in each camera's sequence.
 
-    log_likelihood_ratios: (tracks of camera 1, tracks of camera 2), -inf where a gate forbids the pair.
+    log_likelihood_ratios: by pair of cameras (i < j), (n_i, n_j) one thing against unrelated, natural logarithm, -inf
+    where a gate forbids the pair. evidence: what they are made of. biases: by pair of cameras, the offset of partners
+    from their epipolar lines. track_ids: by camera.
     """
 
-    pairs: tuple[Pair, ...]
-    unpaired: tuple[tuple[int, ...], tuple[int, ...]]
-    log_likelihood_ratios: FloatArray
+    groups: tuple[Group, ...]
+    unpaired: tuple[tuple[int, ...], ...]
+    log_likelihood_ratios: Mapping[CameraPair, FloatArray]
+    evidence: Mapping[CameraPair, PairEvidence]
+    biases: Mapping[CameraPair, Bias]
+    track_ids: tuple[tuple[int, ...], ...]
+    config: StereoConfig
 
+    def explain(self, camera: int, index: int) -> str:
+        """Say in one sentence why the track at `index` of `camera` has its partners, or none."""
+        place = (camera, index)
+        own = self._group_of(place)
+        if own is not None:
+            others = [self._name(other) for other in _places(own) if other != place]
+            return (
+                f"paired with {' and '.join(others)}: log-likelihood ratio {own.log_likelihood_ratio:.1f} over "
+                f"{_counted(own.joint_frames, 'joint frame')}"
+            )
+        best = self._best_candidate(place)
+        if best is None:
+            return "no partner: no track of another camera was seen in the same frames"
+        return f"no partner: {self._objection(place, best)}"
 
-@dataclass(frozen=True, eq=False)
-class _View:
-    """All boxes of one camera, ordered by frame."""
+    def _best_candidate(self, place: Place) -> Place | None:
+        """Return the track with joint frames that scores best; where gates forbid all, the one nearest to passing."""
+        camera, index = place
+        found = []
+        for pair, evidence in self.evidence.items():
+            if camera in pair:
+                at = (index, slice(None)) if camera == pair[0] else (slice(None), index)
+                joint, ratios = evidence.joint_frames[at], self.log_likelihood_ratios[pair][at]
+                shares = evidence.fitting_shares[at] + evidence.meeting_shares[at]
+                order = np.lexsort((joint, shares, ratios, joint > 0))
+                for best in order[-1:]:
+                    rank = (float(ratios[best]), float(shares[best]), int(joint[best]))
+                    found.append((rank, (sum(pair) - camera, int(best))))
+        rank, best = max(found, default=((0.0, 0.0, 0), place))
+        return best if rank[2] > 0 else None
 
-    frames: NDArray[np.int32]
-    rays: FloatArray
-    sigmas_px: FloatArray
-    sizes: FloatArray
-    owners: IndexArray
-    lengths: IndexArray
+    def _objection(self, place: Place, other: Place) -> str:
+        config, name, ratio = self.config, self._name(other), self._ratio(place, other)
+        gate = self._closed_gate(place, other)
+        if gate is not None:
+            return gate
+        text = f"the best candidate, {name}, {self._fit(place, other)}"
+        if ratio <= config.null_partner_cost:
+            return f"{text}, not above null_partner_cost {config.null_partner_cost:g}"
+        theirs = _places(self._group_of(other))
+        rival = next((third for third in theirs if third[0] == place[0]), None)
+        if rival is not None:
+            return f"{text}, but it is better paired with {self._name(rival)}, which {self._fit(rival, other)}"
+        against = min((third for third in theirs if third != other), key=lambda third: self._gain(place, third))
+        reason = self._closed_gate(place, against) or f"{self._name(against)} {self._fit(place, against)}"
+        return f"{text}, but it is paired with {self._name(against)}, which contradicts: {reason}"
 
-    def rows(self, chosen: IndexArray) -> "_View":
-        """Return the chosen boxes."""
-        return _View(
-            self.frames[chosen],
-            self.rays[chosen],
-            self.sigmas_px[chosen],
-            self.sizes[chosen],
-            self.owners[chosen],
-            self.lengths,
+    def _closed_gate(self, place: Place, other: Place) -> str | None:
+        """Say which gate forbids a pair with joint frames."""
+        config, name = self.config, self._name(other)
+        count = int(self._value("joint_frames", place, other))
+        joint = _counted(count, "joint frame")
+        if count < config.min_joint_frames:
+            return f"{name} shares {joint}, fewer than min_joint_frames {config.min_joint_frames}"
+        meeting, fitting = (self._value(name, place, other) for name in ("meeting_shares", "fitting_shares"))
+        if meeting < config.min_fitting_share:
+            depth = self._value("depths_m", place, other)
+            where = f"{-depth:.1f} m behind a camera" if depth < 0 else f"{depth:.1f} m in front of the nearer camera"
+            return (
+                f"its rays and those of {name} meet {where} (median), within {config.min_depth_m:g} to "
+                f"{config.max_depth_m:g} m in only {meeting:.0%} of {joint}"
+            )
+        if fitting < config.min_fitting_share:
+            return (
+                f"{name} keeps within {config.outlier_sigmas:g} deviations of one distance from its epipolar lines in "
+                f"only {fitting:.0%} of {joint}"
+            )
+        return None
+
+    def _fit(self, place: Place, other: Place) -> str:
+        first, second = sorted((place, other))
+        bias = self.biases[first[0], second[0]]
+        offset_px = self._value("offsets_px", place, other)
+        deviation_px = np.hypot(bias.sigma_px, np.sqrt(self._value("offset_variances_px2", place, other)))
+        return (
+            f"lies {offset_px:+z.1f} px off its epipolar lines, {abs(offset_px - bias.mean_px) / deviation_px:.1f} "
+            f"deviations from the usual {bias.mean_px:+z.1f} px, over "
+            f"{_counted(int(self._value('joint_frames', place, other)), 'joint frame')}: "
+            f"log-likelihood ratio {self._ratio(place, other):.1f}"
         )
 
+    def _group_of(self, place: Place) -> Group | None:
+        return next((group for group in self.groups if group.members[place[0]] == place[1]), None)
 
-def box_sigma_px(boxes_xywh_px: NDArray[np.float32], config: StereoConfig) -> FloatArray:
-    """Return the standard deviation per axis of box centres, (T,) pixels; boxes_xywh_px: (T, 4)."""
-    side: FloatArray = boxes_xywh_px[:, 2:].mean(axis=1, dtype=np.float64)
-    sigma: FloatArray = np.hypot(config.pixel_sigma_px, config.size_sigma * side)
-    return sigma
+    def _value(self, field: str, place: Place, other: Place) -> float:
+        (i, a), (j, b) = sorted((place, other))
+        return float(getattr(self.evidence[i, j], field)[a, b])
+
+    def _ratio(self, place: Place, other: Place) -> float:
+        (i, a), (j, b) = sorted((place, other))
+        return float(self.log_likelihood_ratios[i, j][a, b])
+
+    def _gain(self, place: Place, other: Place) -> float:
+        if self._value("joint_frames", place, other) < self.config.min_joint_frames:
+            return 0.0
+        return self._ratio(place, other) - self.config.null_partner_cost
+
+    def _name(self, place: Place) -> str:
+        return f"track {self.track_ids[place[0]][place[1]]} of camera {place[0] + 1}"
 
 
-def joint_rows(first: Track, second: Track) -> tuple[NDArray[np.int32], IndexArray, IndexArray]:
-    """Return the frames that both tracks saw, and their rows in each track, (J,) each."""
-    frames, rows1, rows2 = np.intersect1d(first.frames, second.frames, assume_unique=True, return_indices=True)
-    return frames, rows1, rows2
+def associate(rig: CameraRig, tracks: Sequence[Sequence[BoxTrack]], config: StereoConfig) -> Association:
+    """Group the tracks of all cameras, one sequence per camera; the answer does not depend on the tracks' order.
 
-
-def associate(rig: StereoRig, tracks1: Sequence[Track], tracks2: Sequence[Track], config: StereoConfig) -> Association:
-    """Find the partners among the tracks of the two cameras.
-
-    A track without joint frames, behind a camera, or fitting no epipolar line stays without a partner.
+    A track without joint frames, behind a camera, or fitting no epipolar line stays without a partner. Raises
+    `DataError` unless there is one sequence per camera, or when a box lies wholly outside the calibrated image.
     """
-    ratios = np.full((len(tracks1), len(tracks2)), -np.inf)
-    joint = np.zeros(ratios.shape, np.intp)
-    if ratios.size:
-        views = [_view(camera, tracks, config) for camera, tracks in zip(rig.cameras, (tracks1, tracks2), strict=True)]
-        for index in range(len(tracks1)):
-            mine = views[0].rows(np.flatnonzero(views[0].owners == index))
-            ratios[index], joint[index] = _scores(rig, mine, views[1], config)
-    chosen = _assign(ratios - config.null_partner_cost)
-    pairs = tuple(Pair(i, j, float(ratios[i, j]), int(joint[i, j])) for i, j in chosen)
-    unpaired = (
-        tuple(sorted(set(range(len(tracks1))) - {pair.first for pair in pairs})),
-        tuple(sorted(set(range(len(tracks2))) - {pair.second for pair in pairs})),
+    if len(tracks) != len(rig.cameras):
+        raise DataError(f"association: tracks of {len(tracks)} cameras, but the rig has {len(rig.cameras)}")
+    for camera, own in zip(rig.cameras, tracks, strict=True):
+        for track in own:
+            check_in_image(camera, track)
+    # Equal scores are decided by the ids, whatever the order in which the tracks were given.
+    orders = [np.argsort([track.track_id for track in own], kind="stable") for own in tracks]
+    ordered = [[own[index] for index in order] for own, order in zip(tracks, orders, strict=True)]
+    evidence, ratios, biases, gains = {}, {}, {}, {}
+    for i, j in combinations(range(len(tracks)), 2):
+        found = pair_evidence(rig.pair(i, j), ordered[i], ordered[j], config)
+        scores, biases[i, j] = score(rig.pair(i, j), found, config)
+        gains[i, j] = np.where(found.joint_frames < config.min_joint_frames, 0.0, scores - config.null_partner_cost)
+        back = np.ix_(np.argsort(orders[i]), np.argsort(orders[j]))
+        evidence[i, j], ratios[i, j] = found.reordered(back), scores[back]
+    members = [
+        {camera: int(orders[camera][index]) for camera, index in places}
+        for places in group(gains, [len(own) for own in tracks])
+    ]
+    groups = tuple(_group(chosen, tracks, ratios) for chosen in members)
+    unpaired = tuple(
+        tuple(sorted(set(range(len(own))) - {chosen.get(camera, -1) for chosen in members}))
+        for camera, own in enumerate(tracks)
     )
-    return Association(pairs, unpaired, ratios)
+    ids = tuple(tuple(track.track_id for track in own) for own in tracks)
+    return Association(groups, unpaired, ratios, evidence, biases, ids, config)
 
 
-def _view(camera: Camera, tracks: Sequence[Track], config: StereoConfig) -> _View:
-    boxes = np.concatenate([track.boxes_xywh_px for track in tracks])
-    frames = np.concatenate([track.frames for track in tracks])
-    lengths = np.array([len(track) for track in tracks], np.intp)
-    focal_px = np.sqrt(camera.intrinsics[0, 0] * camera.intrinsics[1, 1])
-    view = _View(
-        frames,
-        undistort_normalised(camera, np.concatenate([track.centres_px for track in tracks])),
-        box_sigma_px(boxes, config),
-        np.sqrt(boxes[:, 2:].prod(axis=1, dtype=np.float64)) / focal_px,
-        np.repeat(np.arange(len(tracks)), lengths),
-        lengths,
-    )
-    return view.rows(np.argsort(frames, kind="stable"))
-
-
-def _joined(first: _View, second: _View) -> tuple[IndexArray, IndexArray]:
-    """Return the rows of both views for every pair of boxes seen in one frame, (J,) each."""
-    start = np.searchsorted(second.frames, first.frames, side="left")
-    count = np.searchsorted(second.frames, first.frames, side="right") - start
-    rows1 = np.repeat(np.arange(len(first.frames)), count)
-    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return rows1, np.repeat(start, count) + within
-
-
-def _scores(rig: StereoRig, mine: _View, other: _View, config: StereoConfig) -> tuple[FloatArray, IndexArray]:
-    """Log-likelihood ratios of one track of camera 1 with each of camera 2, and the numbers of joint frames."""
-    rows1, rows2 = _joined(mine, other)
-    one, two = mine.rows(rows1), other.rows(rows2)
-    tracks = len(other.lengths)
-    joint = np.bincount(two.owners, minlength=tracks)
-    residual, deviation = epipolar_residuals(rig, one.rays, two.rays, one.sigmas_px, two.sigmas_px)
-    off_median = np.abs(residual - _medians(two.owners, residual, tracks)[two.owners])
-    fits = off_median <= config.outlier_sigmas * deviation
-    moved = (one.frames - mine.frames.mean())[fits]
-    ratios = _epipolar_ratios(rig, two.owners[fits], moved, (residual[fits], deviation[fits]), tracks, config)
-    depth1, depth2, angle = meeting_depths(rig, one.rays, two.rays)
-    far = angle < PARALLEL_SIGMAS * ray_angle_sigma(rig, np.column_stack([one.sigmas_px, two.sigmas_px]))
-    near, nearest = np.minimum(depth1, depth2), np.maximum(depth1, depth2)
-    meets = far | ((near >= config.min_depth_m) & (nearest <= config.max_depth_m))
-    with np.errstate(invalid="ignore"):
-        depth_ratio = np.where(far | ~(near > 0), 1.0, depth1 / depth2)
-    log_size = np.log(one.sizes * depth_ratio / two.sizes)
-    ratios += _size_ratios(two.owners, log_size, tracks, config)
-    union = len(mine.frames) + other.lengths - joint
-    ratios += config.overlap_weight * np.log(np.maximum(joint, 1) / union)
-    allowed = joint >= config.min_joint_frames
-    for good in (fits, meets):
-        allowed &= np.bincount(two.owners, good, tracks) >= config.min_fitting_share * joint
-    return np.where(allowed, ratios, -np.inf), joint
-
-
-def _epipolar_ratios(
-    rig: StereoRig,
-    owners: IndexArray,
-    moved_frames: FloatArray,
-    residuals: tuple[FloatArray, FloatArray],
-    tracks: int,
-    config: StereoConfig,
-) -> FloatArray:
-    """Bayes factor (log) per track: residuals of one thing against those of two things that move on their own.
-
-    Both hypotheses say: a line over time plus noise. Partners have an offset near 0 and no slope; unrelated tracks any
-    offset and some slope, so a chance alignment pays once for its offset, not in every frame anew.
-    residuals: epipolar distances and their deviations, (J,) pixels each.
-    """
-    values, deviations = residuals
-    weights = 1 / (config.correlated_frames * deviations**2)
-    s0, s1, s2, h0, h1 = (
-        np.bincount(owners, term, tracks)
-        for term in (
-            weights,
-            weights * moved_frames,
-            weights * moved_frames**2,
-            weights * values,
-            weights * values * moved_frames,
-        )
+def _group(
+    chosen: Mapping[int, int], tracks: Sequence[Sequence[BoxTrack]], ratios: Mapping[CameraPair, FloatArray]
+) -> Group:
+    scores = [ratios[i, j][chosen[i], chosen[j]] for i, j in combinations(sorted(chosen), 2)]
+    frames = np.concatenate([tracks[camera][index].frames for camera, index in chosen.items()])
+    _, counts = np.unique(frames, return_counts=True)
+    # Only pairs with too few joint frames can be forbidden within a group, and they say nothing.
+    return Group(
+        tuple(chosen.get(camera) for camera in range(len(tracks))),
+        float(sum(score for score in scores if np.isfinite(score))),
+        int((counts >= 2).sum()),
     )
 
-    def evidence(offset_px: float, slope_px: float) -> FloatArray:
-        """Log marginal likelihood with zero-mean normal priors on offset and slope, up to a common constant."""
-        a, d = offset_px**2, slope_px**2
-        determinant = (1 + a * s0) * (1 + d * s2) - a * d * s1**2
-        square = a * (1 + d * s2) * h0**2 - 2 * a * d * s1 * h0 * h1 + d * (1 + a * s0) * h1**2
-        log_likelihood: FloatArray = 0.5 * (square / determinant - np.log(determinant))
-        return log_likelihood
 
-    # A uniform offset over a side of the image has the deviation side / sqrt 12.
-    anywhere_px = min(rig.cameras[1].image_size_px) / np.sqrt(12)
-    return evidence(config.bias_sigma_px, 0.0) - evidence(anywhere_px, config.drift_spread_px)
+def _places(group: Group | None) -> list[Place]:
+    if group is None:
+        return []
+    return [(camera, index) for camera, index in enumerate(group.members) if index is not None]
 
 
-def _size_ratios(owners: IndexArray, log_size: FloatArray, tracks: int, config: StereoConfig) -> FloatArray:
-    """Log-likelihood ratio per track that both boxes have one metric size; counted once: frames share their error."""
-    middle = _medians(owners, log_size, tracks)
-    same, unrelated = config.log_size_sigma, config.log_size_spread
-    ratio: FloatArray = np.log(unrelated / same) - 0.5 * middle**2 * (same**-2 - unrelated**-2)
-    return ratio
-
-
-def _medians(owners: IndexArray, values: FloatArray, tracks: int) -> FloatArray:
-    """Median of `values` per owner, 0 for an owner without rows; the upper one of two middle values."""
-    order = np.lexsort((values, owners))
-    count = np.bincount(owners, minlength=tracks)
-    found = np.zeros(tracks)
-    seen = count > 0
-    found[seen] = values[order][(np.cumsum(count) - count + count // 2)[seen]]
-    return found
-
-
-def _assign(gains: FloatArray) -> list[tuple[int, int]]:
-    """Return the pairs with the largest total gain; a gain of 0 or less is worse than no partner."""
-    cost = np.hstack([np.where(gains > 0, -gains, 0.0), np.zeros((len(gains), len(gains)))])
-    rows, columns = linear_sum_assignment(cost)
-    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if j < gains.shape[1] and gains[i, j] > 0]
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}{'' if count == 1 else 's'}"

@@ -1,6 +1,6 @@
 """Params of association and triangulation."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
@@ -14,6 +14,9 @@ class StereoConfig(Section):
     """Standard deviation of a box centre per image axis, in pixels, for a box of no size."""
     size_sigma: NonNegativeFloat
     """What a box adds to that deviation, as a share of its mean side; added in squares."""
+    confidence_exponent: NonNegativeFloat
+    """The deviation is multiplied by the detector's confidence to the power of minus this; 0 means that the
+    confidence says nothing about the position."""
     correlated_frames: Annotated[float, Field(ge=1)]
     """Frames over which a box's error stays alike; n joint frames weigh as n divided by this, which is
     (1 + r) / (1 - r) when neighbouring frames correlate by r."""
@@ -50,3 +53,21 @@ class StereoConfig(Section):
                 f"log_size_sigma {self.log_size_sigma:g} must be below log_size_spread {self.log_size_spread:g}"
             )
         return self
+
+
+class SmoothingConfig(Section):
+    """The smoother that turns the pixels of a group of tracks into one 3D path."""
+
+    motion: Literal["off", "constant_velocity", "constant_acceleration"]
+    """What stays constant but for white noise; `off` keeps the frame-by-frame triangulation."""
+    process_psd: PositiveFloat
+    """Power spectral density of that noise per world axis: of the acceleration in m^2/s^3 (constant velocity), of the
+    jerk in m^2/s^5 (constant acceleration)."""
+    speed_sigma_mps: PositiveFloat
+    """Deviation of the velocity per world axis before anything was seen (and, in m/s^2, of a constant acceleration)."""
+    student_dof: Annotated[float, Field(gt=2)] | None
+    """Degrees of freedom of the Student-t distribution of pixel errors; null means normal errors."""
+    iterations: PositiveInt
+    """Passes of the iterated smoother; each one linearises about the path of the pass before."""
+    max_sigma_m: PositiveFloat
+    """A frame whose position is less certain than this in its worst direction is left out of the result, metres."""

@@ -7,35 +7,21 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from track_persistence.core.errors import DataError
-from track_persistence.core.rig import Camera, StereoRig
-
-FloatArray = NDArray[np.float64]
+from track_persistence.core.rig import Camera, Lens, StereoRig
+from track_persistence.stereo.pixels import FloatArray, check_pixels
 
 # OpenCV's default stops after 5 iterations and leaves up to 1.6 px on an action-camera lens.
 UNDISTORT_CRITERIA = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 100, 1e-12)
 MAX_UNDISTORT_RESIDUAL_PX = 1e-3
-
-
-def check_pixels(name: str, pixels: Any) -> FloatArray:
-    """Return `pixels` as (N, 2) float64; raises `DataError` on another shape, integers, NaN or infinity.
-
-    Integers are refused because rounding a box centre to whole pixels costs more than the detector's noise.
-    """
-    array = np.asarray(pixels)
-    if array.ndim != 2 or array.shape[1] != 2:
-        raise DataError(f"{name}: expected pixels of shape (N, 2), got {array.shape}")
-    if not np.issubdtype(array.dtype, np.floating):
-        raise DataError(f"{name}: expected floating-point pixels, got {array.dtype}; do not round box centres")
-    bad = ~np.isfinite(array).all(axis=1)
-    if bad.any():
-        at = int(np.argmax(bad))
-        raise DataError(
-            f"{name}: row {at}: pixel {array[at].tolist()}; expected finite numbers, drop such frames first"
-        )
-    return array.astype(np.float64)
+NO_SHIFT = np.zeros(3)
+# Normalised coordinates end at a right angle to the lens's axis.
+MAX_FISHEYE_RAD = np.pi / 2 - 1e-6
+# What differentiating theta^3, theta^5, ... brings down.
+FISHEYE_SLOPE = np.array([3.0, 5.0, 7.0, 9.0])
+# Stands for a depth of 0, where the projection has no value; smaller than any length that matters.
+LEAST_DEPTH_M = 1e-12
 
 
 def to_camera(camera: Camera, positions_m: FloatArray) -> FloatArray:
@@ -52,27 +38,52 @@ def project(camera: Camera, positions_m: FloatArray) -> FloatArray:
     return distort(camera, _divided(to_camera(camera, np.asarray(positions_m, np.float64))))
 
 
+def project_with_jacobian(camera: Camera, positions_m: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the pixels (N, 2) of world points (N, 3), and their derivative by the world point, (N, 2, 3) pixels/m."""
+    inside = to_camera(camera, np.asarray(positions_m, np.float64))
+    normalised = _divided(inside)
+    by_point = (camera.rotation[:2] - normalised[:, :, None] * camera.rotation[2]) / _depths(inside)[:, :, None]
+    if is_plain(camera):
+        return distort(camera, normalised), by_point * np.diag(camera.intrinsics)[:2, None]
+    jacobian: FloatArray = pixel_from_normalised(camera, normalised) @ by_point
+    return distort(camera, normalised), jacobian
+
+
+def is_plain(camera: Camera) -> bool:
+    """Whether the lens bends nothing, so that pixels are normalised coordinates scaled and shifted."""
+    return camera.lens is Lens.BROWN_CONRADY and not camera.distortion.any()
+
+
 def distort(camera: Camera, normalised: FloatArray) -> FloatArray:
     """Return the pixels (N, 2) of normalised coordinates (N, 2)."""
     if len(normalised) == 0:
         return np.empty((0, 2))
-    rays = np.column_stack([normalised, np.ones(len(normalised))])
-    pixels, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), camera.intrinsics, camera.distortion)
+    if is_plain(camera):
+        scaled: FloatArray = normalised * np.diag(camera.intrinsics)[:2] + camera.intrinsics[:2, 2]
+        return scaled
+    rays = np.column_stack([normalised, np.ones(len(normalised))]).reshape(-1, 1, 3)
+    lens = cv2.fisheye if camera.lens is Lens.FISHEYE else cv2
+    pixels, _ = lens.projectPoints(rays, NO_SHIFT, NO_SHIFT, camera.intrinsics, camera.distortion)
     return np.asarray(pixels, np.float64).reshape(-1, 2)
 
 
 def undistort_normalised(camera: Camera, pixels: Any) -> FloatArray:
     """Return the normalised coordinates (N, 2) of pixels (N, 2), iterated until they project back.
 
-    Raises `DataError` where the lens model has no inverse (a pixel far outside the calibrated image).
+    Raises `DataError` where the lens model has no inverse: a pixel far outside the calibrated image, or in a fisheye a
+    ray at a right angle to the lens's axis or beyond.
     """
     checked = check_pixels(f"camera {camera.name}", pixels)
     if len(checked) == 0:
         return np.empty((0, 2))
-    found = cv2.undistortPointsIter(
-        checked.reshape(-1, 1, 2), camera.intrinsics, camera.distortion, np.eye(3), np.eye(3), UNDISTORT_CRITERIA
-    )
-    normalised = np.asarray(found, np.float64).reshape(-1, 2)
+    unbent: FloatArray = (checked - camera.intrinsics[:2, 2]) / np.diag(camera.intrinsics)[:2]
+    if is_plain(camera):
+        return unbent
+    if camera.lens is Lens.FISHEYE:
+        normalised = _undistort_fisheye(camera.distortion, unbent)
+    else:
+        given = (checked.reshape(-1, 1, 2), camera.intrinsics, camera.distortion, np.eye(3), np.eye(3))
+        normalised = np.asarray(cv2.undistortPointsIter(*given, UNDISTORT_CRITERIA), np.float64).reshape(-1, 2)
     residual_px = np.linalg.norm(distort(camera, normalised) - checked, axis=1)
     bad = ~(residual_px <= MAX_UNDISTORT_RESIDUAL_PX)
     if bad.any():
@@ -80,13 +91,47 @@ def undistort_normalised(camera: Camera, pixels: Any) -> FloatArray:
         raise DataError(
             f"camera {camera.name}: pixel {checked[at].round(1).tolist()} has no undistorted position (it projects "
             f"back {residual_px[at]:.2g} px away, allowed {MAX_UNDISTORT_RESIDUAL_PX:g}); "
-            "the distortion coefficients do not hold there: check the calibration or drop the box"
+            f"the {camera.lens.value} coefficients do not hold there: check the calibration or drop the box"
         )
     return normalised
 
 
+def _undistort_fisheye(distortion: FloatArray, bent: FloatArray) -> FloatArray:
+    """Solve theta (1 + k1 theta^2 + ...) = |bent| by Newton's method, bisecting where a step leaves the bracket.
+
+    OpenCV's own function does not go beyond |bent| = pi / 2, which lenses with positive coefficients do.
+    """
+    slope = np.polynomial.Polynomial(np.concatenate([[1.0], distortion * FISHEYE_SLOPE]))
+    # The radius grows with the angle up to the first root of the slope, a polynomial of the squared angle.
+    roots = np.asarray(slope.roots(), np.complex128)
+    turns = roots.real[(np.abs(roots.imag) < 1e-12) & (roots.real > 0)]
+    radius = np.linalg.norm(bent, axis=1)
+    low, high = np.zeros_like(radius), np.full_like(radius, np.sqrt(np.min([MAX_FISHEYE_RAD**2, *turns])))
+    theta = np.minimum(radius, high / 2)
+    for _ in range(UNDISTORT_CRITERIA[1]):
+        square = theta * theta
+        excess = theta * (1 + np.vander(square, 5, increasing=True)[:, 1:] @ distortion) - radius
+        low, high = np.where(excess <= 0, theta, low), np.where(excess >= 0, theta, high)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            newton = theta - excess / slope(square)
+        new = np.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
+        settled = np.abs(new - theta).max() <= UNDISTORT_CRITERIA[2]
+        theta = new
+        if settled:
+            break
+    unbent: FloatArray = bent * (np.tan(theta) / np.maximum(radius, np.finfo(np.float64).tiny))[:, None]
+    return unbent
+
+
 def pixel_from_normalised(camera: Camera, normalised: FloatArray) -> FloatArray:
     """Return the derivative of the pixel by the normalised coordinates, (N, 2, 2) pixels."""
+    focal_px = np.diag(camera.intrinsics)[:2, None]
+    if is_plain(camera):
+        scale: FloatArray = np.broadcast_to(np.eye(2) * focal_px, (len(normalised), 2, 2)).copy()
+        return scale
+    if camera.lens is Lens.FISHEYE:
+        bent: FloatArray = _fisheye_derivative(camera, normalised) * focal_px
+        return bent
     x, y = normalised[:, 0], normalised[:, 1]
     k1, k2, p1, p2, k3, k4, k5, k6 = np.concatenate([camera.distortion, np.zeros(8 - len(camera.distortion))])
     r2 = x * x + y * y
@@ -97,7 +142,21 @@ def pixel_from_normalised(camera: Camera, normalised: FloatArray) -> FloatArray:
     jacobian[:, 0, 0] = radial + 2 * x * x * slope + 2 * p1 * y + 6 * p2 * x
     jacobian[:, 0, 1] = jacobian[:, 1, 0] = 2 * x * y * slope + 2 * p1 * x + 2 * p2 * y
     jacobian[:, 1, 1] = radial + 2 * y * y * slope + 6 * p1 * y + 2 * p2 * x
-    return jacobian * np.diag(camera.intrinsics)[:2, None]
+    return jacobian * focal_px
+
+
+def _fisheye_derivative(camera: Camera, normalised: FloatArray) -> FloatArray:
+    """Derivative of (x, y) bent(theta) / r by x and y, with r = |(x, y)| and theta = atan r."""
+    r = np.maximum(np.linalg.norm(normalised, axis=1), 1e-9)
+    theta = np.arctan(r)
+    powers = theta[:, None] ** np.array([2, 4, 6, 8])
+    bent = theta * (1 + powers @ camera.distortion)
+    by_r = (1 + powers @ (camera.distortion * FISHEYE_SLOPE)) / (1 + r * r)
+    scale = bent / r
+    unit = normalised / r[:, None]
+    along: FloatArray = unit[:, :, None] * unit[:, None, :]
+    derivative: FloatArray = scale[:, None, None] * np.eye(2) + (by_r - scale)[:, None, None] * along
+    return derivative
 
 
 def essential(rig: StereoRig) -> FloatArray:
@@ -171,5 +230,9 @@ def ray_angle_sigma(rig: StereoRig, sigmas_px: FloatArray) -> FloatArray:
 
 
 def _divided(in_camera: FloatArray) -> FloatArray:
-    depth = in_camera[:, 2:]
-    return in_camera[:, :2] / np.where(depth == 0, np.finfo(np.float64).tiny, depth)
+    return in_camera[:, :2] / _depths(in_camera)
+
+
+def _depths(in_camera: FloatArray) -> FloatArray:
+    depths: FloatArray = np.where(in_camera[:, 2:] == 0, LEAST_DEPTH_M, in_camera[:, 2:])
+    return depths

@@ -1,6 +1,6 @@
 """What the filter and the tracker hand back: verdicts, decisions and reconstructed 3D tracks.
 
-T frames of a 2D track, J joint frames of a pair.
+T frames of a 2D track, V cameras, F frames of a 3D track.
 """
 
 import math
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from track_persistence.core.types import FloatArray, IntArray
-from track_persistence.stereo.triangulation import Status
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,10 +31,16 @@ class Verdict:
 class Decision:
     """What was decided about one 2D track.
 
-    camera: 0 or 1. is_persistent: whether the track was kept; always True without a filter. confidence: probability of
-    being persistent, of both views together where there is a partner. attention: (T,) of this view, summing to 1.
-    partner_id: track id in the other camera, None without a partner. log_odds: natural logarithms by source: `own`
-    view, `partner` view (if any) and their mean `total`. Without a filter confidence, attention and log_odds are None.
+    camera: its index in the rig. is_persistent: whether the track was kept; always True without a filter. confidence:
+    probability of being persistent, of its whole group. attention: (T,) of this view, summing to 1. group_ids: the
+    track's id and its partners' by camera, None where a camera has none; None for a track without a partner.
+    pairing: in words, why it has its partners or none.
+    log_odds: natural logarithms by source. `own` view and `partner` (mean of the other views) make `appearance`,
+    their mean over all views; `geometry` is the log-likelihood ratio of the group's cues and `prior` the share of real
+    objects that the geometry was trained with; what `tracking.fusion` uses of the last three adds up to `total`.
+    cues: the part of each geometric cue in `geometry`, which they add up to.
+    Without a filter confidence and log_odds are None; attention is None where no pixels, cues where no geometry was
+    used.
     """
 
     camera: int
@@ -43,38 +48,45 @@ class Decision:
     is_persistent: bool
     confidence: float | None
     attention: FloatArray | None
-    partner_id: int | None
+    group_ids: tuple[int | None, ...] | None
+    pairing: str
     log_odds: Mapping[str, float] | None
+    cues: Mapping[str, float] | None
 
 
 @dataclass(frozen=True, eq=False)
 class Reconstructed3DTrack:
-    """The 3D path of one kept pair of tracks.
+    """The 3D path of one kept group of tracks.
 
-    track_ids: in camera 1 and camera 2. frames: (J,) int32. positions_m: (J, 3) world coordinates, covariances_m2:
-    (J, 3, 3), reprojection_px: (J, 2) per camera; all three are NaN where there is no point. status: (J,) uint8
-    `stereo.triangulation.Status`, only OK rows are measurements. persistence: probability of being a real object,
-    None without a filter. confidence: (J,) mean detector confidence of the two boxes.
+    track_ids: the track of each camera, None where a camera has none. frames: (F,) int32, smoothed paths include gaps.
+    positions_m: (F, 3) world coordinates and covariances_m2: (F, 3, 3), NaN in frames without a point.
+    velocities_mps: (F, 3), NaN as well where nothing was smoothed. views: (F,) uint8, cameras that saw it.
+    reprojection_px: (F, V) distance of the triangulated point from each camera's measurement, NaN without one.
+    status: (F,) uint8 `stereo.triangulation.Status` of the frame's own measurements: a smoothed frame has a position
+    whatever it says. persistence: probability of being a real object, None without a filter. confidence: (F,) float32
+    mean detector confidence of the views, NaN in gaps.
     """
 
-    track_ids: tuple[int, int]
+    track_ids: tuple[int | None, ...]
     frames: IntArray
     positions_m: NDArray[np.float64]
+    velocities_mps: NDArray[np.float64]
     covariances_m2: NDArray[np.float64]
+    views: NDArray[np.uint8]
     reprojection_px: NDArray[np.float64]
     status: NDArray[np.uint8]
     persistence: float | None
     confidence: FloatArray
 
     def __len__(self) -> int:
-        """Return the number of joint frames J."""
+        """Return the number of frames F."""
         return len(self.frames)
 
     @property
-    def ok(self) -> NDArray[np.bool_]:
-        """Which rows are measurements, (J,) bool."""
-        accepted: NDArray[np.bool_] = self.status == Status.OK
-        return accepted
+    def located(self) -> NDArray[np.bool_]:
+        """Which frames have a position, (F,) bool."""
+        known: NDArray[np.bool_] = np.asarray(np.isfinite(self.positions_m).all(axis=1))
+        return known
 
 
 def probability(log_odds: float) -> float:

@@ -1,6 +1,6 @@
-"""From the 2D tracks of two cameras to 3D: associate whole tracks, decide which are real, triangulate the kept pairs.
+"""From the 2D tracks of calibrated cameras to 3D: associate whole tracks, decide which are real, locate what is kept.
 
-Association comes first, so that both views of one thing are decided together.
+Association comes first, so that all views of one thing are decided together.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,16 @@ import numpy as np
 
 from track_persistence.core.errors import DataError, ParamsError
 from track_persistence.core.params import load_section
-from track_persistence.core.rig import Camera, StereoRig
-from track_persistence.core.types import CameraTracks, CropArray, Track
-from track_persistence.stereo.association import Association, Pair, associate, box_sigma_px, joint_rows
-from track_persistence.stereo.triangulation import triangulate
+from track_persistence.core.rig import Camera, CameraRig, StereoRig
+from track_persistence.core.types import BoxTrack, CameraTracks, CropArray, Track
+from track_persistence.stereo.association import Association, associate
 from track_persistence.tracking.config import TrackingConfig
-from track_persistence.tracking.results import Decision, Reconstructed3DTrack, Verdict, probability
+from track_persistence.tracking.fusion import Evidence, Place, decide
+from track_persistence.tracking.geometry import GeometryModel, GeometryVerdict, judge_geometry
+from track_persistence.tracking.reconstruction import reconstruct
+from track_persistence.tracking.results import Decision, Reconstructed3DTrack, Verdict
 
-Tracks = CameraTracks | Sequence[Track]
+Tracks = CameraTracks[BoxTrack] | Sequence[BoxTrack]
 PARAMS = Path("params.yaml")
 
 
@@ -36,118 +38,116 @@ class Judge(Protocol):
 
 
 class Integrated3DTracker:
-    """Turns the tracks of a calibrated camera pair into 3D tracks, with or without the persistence filter."""
+    """Turns the tracks of calibrated cameras into 3D tracks, with or without the persistence filter."""
 
     def __init__(
         self,
         persistence_filter: Judge | None,
         use_filter: bool = True,
-        rig: StereoRig | None = None,
+        rig: CameraRig | None = None,
         config: TrackingConfig | None = None,
+        geometry: GeometryModel | None = None,
     ) -> None:
         """Set the tracker up.
 
         rig: needed only when `process_scene` is given plain sequences of tracks. config: None loads the section
-        `tracking` of `params.yaml` in the working directory. Raises `ParamsError` when there is no filter to use.
+        `tracking` of `params.yaml` in the working directory. geometry: judges by geometry where `tracking.fusion` asks
+        for it. Raises `ParamsError` when a judge that the fusion needs is missing.
         """
-        if use_filter and persistence_filter is None:
-            raise ParamsError(
-                "Integrated3DTracker: use_filter is True but persistence_filter is None; "
-                "pass a PersistenceFilter or use_filter=False"
-            )
         self.config = config if config is not None else load_section(PARAMS, "tracking", TrackingConfig)
-        self._judge = persistence_filter if use_filter else None
+        wanted = self.config.fusion if use_filter else None
+        if wanted in ("appearance", "both") and persistence_filter is None:
+            raise ParamsError(
+                f"Integrated3DTracker: use_filter is True and tracking.fusion is {wanted}, but persistence_filter is "
+                "None; pass a PersistenceFilter or use_filter=False"
+            )
+        if wanted in ("geometry", "both") and geometry is None:
+            raise ParamsError(
+                f"Integrated3DTracker: tracking.fusion is {wanted}, but geometry is None; pass "
+                "GeometryModel.load(models/geometry/model.json) or set tracking.fusion to appearance"
+            )
+        self._judge = persistence_filter if wanted in ("appearance", "both") else None
+        self._geometry = geometry if wanted in ("geometry", "both") else None
         self._rig = rig
         self._counts = {"scenes": 0, "total_tracks": 0, "kept": 0, "pairs": 0, "reconstructed": 0, "points": 0}
 
     def process_scene(
-        self, camera1_tracks: Tracks, camera2_tracks: Tracks
+        self, camera1_tracks: Tracks, camera2_tracks: Tracks, *more_tracks: Tracks
     ) -> tuple[list[Reconstructed3DTrack], list[Decision]]:
-        """Return the 3D tracks of the kept pairs, and one decision per 2D track: camera 1's in order, then camera 2's.
+        """Return the 3D tracks of the kept groups, and one decision per 2D track, camera by camera.
 
-        Takes two `CameraTracks`, whose calibrations make the rig, or plain sequences when `rig` was given.
-        Raises `DataError` on tracks of the wrong camera, repeated ids, or a rig that is missing or contradicts.
+        Takes one `CameraTracks` per camera, whose calibrations make the rig, or plain sequences when `rig` was given.
+        Only `fusion: geometry` and a tracker without filter take tracks without crops (`BoxTrack`).
+        Raises `DataError` on tracks of the wrong camera, repeated ids, missing crops, or a rig that is missing or
+        contradicts.
         """
-        rig = self._rig_for(camera1_tracks, camera2_tracks)
-        tracks = (tuple(camera1_tracks), tuple(camera2_tracks))
+        views = (camera1_tracks, camera2_tracks, *more_tracks)
+        rig = self._rig_for(views)
+        tracks = tuple(tuple(view) for view in views)
         for camera, own in enumerate(tracks):
             _check_tracks(camera, own)
-        association = associate(rig, *tracks, self.config.stereo)
-        decisions = self._decide(tracks, association)
-        kept = [pair for pair in association.pairs if decisions[pair.first].is_persistent]
-        reconstructed = [self._reconstruct(rig, tracks, pair, decisions[pair.first].confidence) for pair in kept]
+        association = associate(rig, tracks, self.config.stereo)
+        decisions = decide(tracks, association, self._evidence(rig, tracks, association))
+        by_place = dict(zip(_places(tracks), decisions, strict=True))
+        groups, persistence = [], []
+        for group in association.groups:
+            first = next(by_place[camera, i] for camera, i in enumerate(group.members) if i is not None)
+            if first.is_persistent:
+                groups.append([None if i is None else tracks[camera][i] for camera, i in enumerate(group.members)])
+                persistence.append(first.confidence)
+        reconstructed = reconstruct(rig, groups, persistence, self.config)
         self._count(decisions, association, reconstructed)
         return reconstructed, decisions
 
     def get_statistics(self) -> dict[str, float]:
         """Return totals over all scenes so far.
 
-        scenes; total_tracks, kept and filtered_out count the 2D tracks of both cameras, filter_rate is their
-        filtered share (0 before the first track); pairs counts partners found before the decision, reconstructed
-        the 3D tracks, points their measured points.
+        scenes; total_tracks, kept and filtered_out count the 2D tracks of all cameras, filter_rate is their
+        filtered share (0 before the first track); pairs counts groups of partners found before the decision,
+        reconstructed the 3D tracks, points their positions.
         """
         total, kept = self._counts["total_tracks"], self._counts["kept"]
         filtered = total - kept
         return {**self._counts, "filtered_out": filtered, "filter_rate": filtered / total if total else 0.0}
 
-    def _rig_for(self, camera1_tracks: Tracks, camera2_tracks: Tracks) -> StereoRig:
-        if isinstance(camera1_tracks, CameraTracks) and isinstance(camera2_tracks, CameraTracks):
-            if self._rig is None:
-                return StereoRig((camera1_tracks.camera, camera2_tracks.camera))
-            for index, tracks in enumerate((camera1_tracks, camera2_tracks)):
-                if not _same_camera(tracks.camera, self._rig.cameras[index]):
-                    raise DataError(
-                        f"camera {tracks.camera.name}: its tracks carry another calibration than camera {index + 1} of "
-                        "the tracker's rig; leave out rig= or pass the tracks as plain sequences"
-                    )
-        elif self._rig is None:
+    def _rig_for(self, views: Sequence[Tracks]) -> CameraRig:
+        given = [view.camera for view in views if isinstance(view, CameraTracks)]
+        if self._rig is None:
+            if len(given) < len(views):
+                raise DataError(
+                    "process_scene: plain sequences of tracks carry no calibration; give Integrated3DTracker a rig "
+                    "(stereo.calibration.load_rig) or pass CameraTracks"
+                )
+            return StereoRig((given[0], given[1])) if len(given) == 2 else CameraRig(tuple(given))
+        if len(self._rig.cameras) != len(views):
             raise DataError(
-                "process_scene: plain sequences of tracks carry no calibration; give Integrated3DTracker a rig "
-                "(stereo.calibration.load_rig) or pass two CameraTracks"
+                f"process_scene: tracks of {len(views)} cameras, but the tracker's rig has {len(self._rig.cameras)}; "
+                "pass one sequence per camera, an empty one where nothing was seen"
             )
+        for index, view in enumerate(views):
+            if isinstance(view, CameraTracks) and not _same_camera(view.camera, self._rig.cameras[index]):
+                raise DataError(
+                    f"camera {view.camera.name}: its tracks carry another calibration than camera {index + 1} of "
+                    "the tracker's rig; leave out rig= or pass the tracks as plain sequences"
+                )
         return self._rig
 
-    def _decide(self, tracks: tuple[tuple[Track, ...], tuple[Track, ...]], association: Association) -> list[Decision]:
-        everyone = [*tracks[0], *tracks[1]]
-        partners: dict[int, int] = {}
-        for pair in association.pairs:
-            partners[pair.first] = len(tracks[0]) + pair.second
-            partners[len(tracks[0]) + pair.second] = pair.first
-        verdicts = None if self._judge is None else self._judge.predict_many([track.crops for track in everyone])
-        decisions = []
-        for index, track in enumerate(everyone):
-            other = partners.get(index)
-            partner_id = None if other is None else everyone[other].track_id
-            if verdicts is None or self._judge is None:
-                decisions.append(Decision(track.camera, track.track_id, True, None, None, partner_id, None))
-                continue
-            partner = None if other is None else verdicts[other]
-            decisions.append(_decision(track, verdicts[index], partner, partner_id, self._judge.threshold))
-        return decisions
-
-    def _reconstruct(
-        self,
-        rig: StereoRig,
-        tracks: tuple[tuple[Track, ...], tuple[Track, ...]],
-        pair: Pair,
-        persistence: float | None,
-    ) -> Reconstructed3DTrack:
-        first, second = tracks[0][pair.first], tracks[1][pair.second]
-        frames, rows1, rows2 = joint_rows(first, second)
-        config = self.config.stereo
-        sigmas = [box_sigma_px(track.boxes_xywh_px[rows], config) for track, rows in ((first, rows1), (second, rows2))]
-        points = triangulate(rig, first.centres_px[rows1], second.centres_px[rows2], np.stack(sigmas, axis=1))
-        points = points.with_outliers(config.outlier_sigmas)
-        return Reconstructed3DTrack(
-            (first.track_id, second.track_id),
-            frames,
-            points.positions_m,
-            points.covariances_m2,
-            points.reprojection_px,
-            points.status,
-            persistence,
-            (first.confidences[rows1] + second.confidences[rows2]) / np.float32(2),
-        )
+    def _evidence(
+        self, rig: CameraRig, tracks: Sequence[Sequence[BoxTrack]], association: Association
+    ) -> Evidence | None:
+        if self._judge is None and self._geometry is None:
+            return None
+        appearance: dict[Place, Verdict] = {}
+        geometry: dict[Place, GeometryVerdict] = {}
+        prior, threshold = 0.0, self.config.geometry_threshold
+        if self._judge is not None:
+            crops = [_crops_of(track) for own in tracks for track in own]
+            appearance = dict(zip(_places(tracks), self._judge.predict_many(crops), strict=True))
+            threshold = self._judge.threshold
+        if self._geometry is not None:
+            geometry = judge_geometry(self._geometry, rig, tracks, association, self.config.stereo)
+            prior = self._geometry.prior_log_odds
+        return Evidence(appearance, geometry, prior, threshold)
 
     def _count(
         self, decisions: list[Decision], association: Association, reconstructed: list[Reconstructed3DTrack]
@@ -155,31 +155,31 @@ class Integrated3DTracker:
         self._counts["scenes"] += 1
         self._counts["total_tracks"] += len(decisions)
         self._counts["kept"] += sum(decision.is_persistent for decision in decisions)
-        self._counts["pairs"] += len(association.pairs)
+        self._counts["pairs"] += len(association.groups)
         self._counts["reconstructed"] += len(reconstructed)
-        self._counts["points"] += sum(int(track.ok.sum()) for track in reconstructed)
+        self._counts["points"] += sum(int(track.located.sum()) for track in reconstructed)
 
 
-def _decision(
-    track: Track, own: Verdict, partner: Verdict | None, partner_id: int | None, threshold: float
-) -> Decision:
-    log_odds = {"own": own.log_odds}
-    if partner is not None:
-        log_odds["partner"] = partner.log_odds
-    log_odds["total"] = sum(log_odds.values()) / len(log_odds)
-    confidence = probability(log_odds["total"])
-    return Decision(
-        track.camera, track.track_id, confidence >= threshold, confidence, own.attention, partner_id, log_odds
-    )
+def _places(tracks: Sequence[Sequence[BoxTrack]]) -> list[Place]:
+    return [(camera, index) for camera, own in enumerate(tracks) for index in range(len(own))]
 
 
-def _check_tracks(camera: int, tracks: Sequence[Track]) -> None:
+def _crops_of(track: BoxTrack) -> CropArray:
+    if not isinstance(track, Track):
+        raise DataError(
+            f"{track.name}: has no crops, but the filter judges pixels; pass a Track with crops, or set "
+            "tracking.fusion to geometry"
+        )
+    return track.crops
+
+
+def _check_tracks(camera: int, tracks: Sequence[BoxTrack]) -> None:
     seen: set[int] = set()
     for track in tracks:
         if track.camera != camera:
             raise DataError(
                 f"track {track.track_id} of camera {track.camera} was given as camera {camera}'s; "
-                "swap the two arguments or set the track's camera"
+                "swap the arguments or set the track's camera"
             )
         if track.track_id in seen:
             raise DataError(f"track {track.track_id} of camera {camera} was given twice; ids must be unique")
@@ -188,7 +188,8 @@ def _check_tracks(camera: int, tracks: Sequence[Track]) -> None:
 
 def _same_camera(one: Camera, other: Camera) -> bool:
     return (
-        np.array_equal(one.intrinsics, other.intrinsics)
+        one.lens is other.lens
+        and np.array_equal(one.intrinsics, other.intrinsics)
         and np.array_equal(one.distortion, other.distortion)
         and np.array_equal(one.cam_from_world, other.cam_from_world)
         and one.image_size_px == other.image_size_px

@@ -1,0 +1,1 @@
+"""One module per calibration format: text in, `RigDraft` out, nothing evaluated and no file opened."""
