@@ -13,7 +13,9 @@ from track_persistence.report.sources import Folders
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the params file")
-    for name in ("tokenizer-dir", "model-dir", "scenarios-dir", "evidence-dir", "analysis-dir", "scenes-dir"):
+    for name in ("tokenizer-dir", "model-dir", "geometry-dir", "scenarios-dir"):
+        parser.add_argument(f"--{name}", type=Path, required=True, help="folder a stage wrote")
+    for name in ("evidence-dir", "analysis-dir", "scenes-dir"):
         parser.add_argument(f"--{name}", type=Path, required=True, help="folder a stage wrote")
     parser.add_argument("--contact-sheets", type=Path, required=True, help="folder of contact sheets")
     for name in ("metrics-dir", "plots-dir", "output-dir"):
@@ -22,6 +24,7 @@ def main() -> None:
     folders = Folders(
         flags.tokenizer_dir,
         flags.model_dir,
+        flags.geometry_dir,
         flags.scenarios_dir,
         flags.evidence_dir,
         flags.analysis_dir,

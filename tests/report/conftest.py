@@ -230,6 +230,21 @@ PLOTS = {
 }
 
 
+def geometry_metrics() -> dict[str, Any]:
+    ages = {
+        age: {
+            "tracks": 40,
+            "geometry": {"auc": measured(0.75), "accuracy": measured(0.7)},
+            "min_hits": {"auc": measured(0.5)},
+            "mean_confidence": {"auc": measured(0.875)},
+        }
+        for age in ("3", "1", "whole")
+    }
+    rejected = {"real": measured(0.125), "glare": measured(0.625)}
+    part = {"by_frames": ages, "rejected_by_ghost": {"1": {"real": measured(0.25)}, "3": rejected, "whole": rejected}}
+    return {"validation": part, "test": part}
+
+
 @dataclass(frozen=True)
 class Run:
     """The folders of a small run, and where its report goes."""
@@ -246,7 +261,8 @@ def make_run(tmp_path: Path) -> Callable[[str], Run]:
     def make(name: str) -> Run:
         root = tmp_path / name
         folders = Folders(
-            *(root / part for part in ("tokenizer", "model", "scenarios", "evidence", "analysis", "scenes", "sheets"))
+            *(root / part for part in ("tokenizer", "model", "geometry", "scenarios")),
+            *(root / part for part in ("evidence", "analysis", "scenes", "sheets")),
         )
         _json(folders.tokenizer / "metrics.json", {"psnr_db": measured(24.5, 0.5), "codes_used": 311})
         _png(folders.tokenizer / "reconstructions.png")
@@ -255,6 +271,7 @@ def make_run(tmp_path: Path) -> Callable[[str], Run]:
             path = folders.model / "plots" / f"{plot}.csv"
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
+        _json(folders.geometry / "metrics.json", geometry_metrics())
         _json(folders.scenarios / "metrics.json", {"2": scenario_metrics_of_a_run()["2"]})
         _json(folders.scenarios / "examples.json", {"2": scenario_example()})
         evidence = {

@@ -57,7 +57,7 @@ def test_the_same_results_in_another_folder_give_the_same_bytes(make_run: Make) 
         run(made.config, made.folders, made.targets)
     assert written(first) == written(second)
     assert set(written(first)) == {
-        *(f"metrics/{name}.json" for name in ("tokenizer", "train", "scenarios", "analyze")),
+        *(f"metrics/{name}.json" for name in ("tokenizer", "train", "geometry", "scenarios", "analyze")),
         *(f"plots/{name}.csv" for name in ("loss", "roc", "pr", "calibration", "confusion", "by_frames")),
         "reports/report.html",
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 import jinja2
 
-from track_persistence.report import figures, scenario_figures, scenario_tables, tables
+from track_persistence.report import figures, geometry_tables, scenario_figures, scenario_tables, tables
 from track_persistence.report.analysis import analysis_of
 from track_persistence.report.config import ReportConfig
 from track_persistence.report.sources import Results
@@ -55,6 +55,7 @@ def _tables(results: Results) -> dict[str, Any]:
         "reduction": scenario_tables.reduction_table(results.scenarios, scenarios),
         "fusions": scenario_tables.fusion_table(results.scenarios, scenarios),
         "tokenizer": tables.plain_table(results.tokenizer, "Tokenizer on held-back crops"),
+        "geometry_tables": _geometry(results),
     }
     for name in ("validation", "test"):
         part = lookup(results.train, origin, name)
@@ -64,6 +65,15 @@ def _tables(results: Results) -> dict[str, Any]:
             tables.threshold_table(part, origin, f"The learned filter at its threshold, {name} scenes"),
         ]
     return content
+
+
+def _geometry(results: Results) -> list[tables.Table]:
+    origin = results.origins["geometry"]
+    part = lookup(results.geometry, origin, "test")
+    return [
+        geometry_tables.quality_table(part, origin, "Area under the ROC curve without pixels, test scenes"),
+        geometry_tables.rejected_table(part, origin, "Share of tracks that geometry alone rejects, test scenes"),
+    ]
 
 
 def _figures(results: Results) -> dict[str, Any]:

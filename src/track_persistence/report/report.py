@@ -31,6 +31,7 @@ def run(config: ReportConfig, folders: Folders, targets: Targets) -> None:
     results = read_results(folders)
     write_json(targets.metrics / "tokenizer.json", results.tokenizer)
     write_json(targets.metrics / "train.json", results.train)
+    write_json(targets.metrics / "geometry.json", results.geometry)
     write_json(targets.metrics / "scenarios.json", results.scenarios)
     write_json(targets.metrics / "analyze.json", numbers_of(results.summary))
     for name, columns in plots_of(config, results).items():

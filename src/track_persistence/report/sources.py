@@ -19,6 +19,7 @@ class Folders:
 
     tokenizer: Path
     model: Path
+    geometry: Path
     scenarios: Path
     evidence: Path
     analysis: Path
@@ -32,6 +33,7 @@ class Results:
 
     tokenizer: dict[str, Any]
     train: dict[str, Any]
+    geometry: dict[str, Any]
     scenarios: dict[str, Any]
     scenario_examples: dict[str, Any]
     evidence: dict[str, Any]
@@ -53,6 +55,7 @@ def read_results(folders: Folders) -> Results:
     files = {
         "tokenizer": folders.tokenizer / "metrics.json",
         "train": folders.model / "metrics.json",
+        "geometry": folders.geometry / "metrics.json",
         "scenarios": folders.scenarios / "metrics.json",
         "scenario_examples": folders.scenarios / "examples.json",
         "evidence": folders.evidence / "evidence.json",

@@ -76,9 +76,10 @@ def fit_rig(rows: Rows, ends: Measured, stereo: StereoConfig, config: SelfCheckC
     freedom = max(float(weights @ effective) - len(centre), 1.0)
     misfit = float(weights @ squares) / freedom
     pulls = weights[:, None] * gradients
-    # The fit makes the pairs disagree less than the truth does, by its four parameters.
+    # The fit makes the pairs disagree less than the truth does, by its four parameters. What was known beforehand is as
+    # uncertain as it says, so that a direction that no pair measures stays so.
     unfitted = rows.count / max(rows.count - len(centre), 1)
-    sandwich = unfitted * covariance @ (pulls.T @ pulls) @ covariance
+    sandwich = covariance @ (unfitted * pulls.T @ pulls + prior) @ covariance
     stated = max(misfit, 1.0) * covariance
     variances = np.diag(CONFIG_PAIRS * stated + rows.count * sandwich) / (CONFIG_PAIRS + rows.count)
     # What was not measured is not less certain than it was beforehand.
