@@ -27,7 +27,7 @@ from track_persistence.core.storage import read_scenes
 from track_persistence.core.types import CameraTracks, LabelledTrack, StereoScene, Track
 from track_persistence.simulation.config import GenerateConfig
 from track_persistence.simulation.scene import TrackCounts, draw_counts, simulate_scene
-from track_persistence.stereo.calibration import load_rig
+from track_persistence.stereo.calibration import load_pair
 from track_persistence.tracking.config import TrackingConfig
 from track_persistence.tracking.export import export_tracks
 from track_persistence.tracking.geometry import GeometryModel
@@ -161,7 +161,7 @@ def read_stored(path: Path, scene_id: int | None) -> StereoScene:
 
 def read_track_files(given: argparse.Namespace) -> Input:
     """Read both MOT files, cut the crops from the videos and attach the calibration."""
-    rig = load_pair(given)
+    rig = load_pair(given.rig, given.cameras, given.image_size, given.frame_rate_hz, given.metres_per_unit)
     check_rates(given.video1, given.video2)
     margin = load_section(given.params, "generate", GenerateConfig).image.context_share
     first, second = (
@@ -171,20 +171,6 @@ def read_track_files(given: argparse.Namespace) -> Input:
         )
     )
     return Input(f"{given.tracks1}, {given.tracks2}", (first, second), None)
-
-
-def load_pair(given: argparse.Namespace) -> StereoRig:
-    """Return the two cameras of the calibration that the flags name."""
-    size = given.image_size and tuple(given.image_size)
-    rig = load_rig(given.rig, size, given.frame_rate_hz, given.metres_per_unit)
-    count = len(rig.cameras)
-    chosen = given.cameras or ([1, 2] if count == 2 else [])
-    if len(set(chosen)) != 2 or not all(1 <= number <= count for number in chosen):
-        raise ParamsError(
-            f"--cameras: got {given.cameras}; {given.rig} holds {count} cameras "
-            f"({', '.join(camera.name for camera in rig.cameras)}), name two of 1 to {count}"
-        )
-    return rig.pair(chosen[0] - 1, chosen[1] - 1)
 
 
 def check_rates(path1: Path, path2: Path) -> None:

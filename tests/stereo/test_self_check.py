@@ -33,24 +33,8 @@ Recording = tuple[StereoRig, list[Views]]
 
 @pytest.fixture
 def check() -> SelfCheckConfig:
-    return SelfCheckConfig(
-        tolerated_angle_deg=0.1,
-        tolerated_offset_frames=0.5,
-        tolerated_bias_px=1.0,
-        tolerated_behind_share=0.1,
-        alarm_sigmas=2.3,
-        exclude_sigmas=1.645,
-        max_offset_frames=4,
-        bias_sigma_px=3.0,
-        own_offset_px=0.2,
-        velocity_frames=6.0,
-        border_px=2.0,
-        angle_spread_deg=1.0,
-        ends_sigma_frames=0.5,
-        student_dof=4.0,
-        fewest_tracks=3,
-        regions=(4, 3),
-    )
+    config = load_section(PARAMS, "self_check", SelfCheckConfig)
+    return config.model_copy(update={"max_offset_frames": 4})
 
 
 def simulated(count: int) -> Recording:

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from track_persistence.core.command import run_command
-from track_persistence.core.errors import DataError, ParamsError
+from track_persistence.core.errors import DataError
 from track_persistence.core.files import write_json
 from track_persistence.core.params import load_section
-from track_persistence.core.rig import Camera, StereoRig
+from track_persistence.core.rig import Camera
 from track_persistence.core.types import BoxTrack
 from track_persistence.report.rig_picture import write_picture
-from track_persistence.stereo.calibration import load_rig
+from track_persistence.stereo.calibration import load_pair
 from track_persistence.stereo.observations import check_in_image
 from track_persistence.stereo.self_check import SelfCheck, self_check
 from track_persistence.stereo.self_check_config import SelfCheckConfig
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parse_arguments(arguments)
     stereo = load_section(given.params, "tracking", TrackingConfig).stereo
     config = load_section(given.params, "self_check", SelfCheckConfig)
-    rig = load_pair(given)
+    rig = load_pair(given.rig, given.cameras, given.image_size, given.frame_rate_hz, given.metres_per_unit)
     first, second = (
         read_tracks((index, camera), path, given.confidence)
         for index, (camera, path) in enumerate(zip(rig.cameras, (given.tracks1, given.tracks2), strict=True))
@@ -59,22 +59,10 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cameras", type=int, nargs=2, help="which two of a calibration of more, counted from 1")
     parser.add_argument("--image-size", type=int, nargs=2, help="width and height, where the calibration lacks them")
     parser.add_argument("--frame-rate-hz", type=float, help="frames per second, where the calibration lacks it")
+    parser.add_argument("--metres-per-unit", type=float, default=1.0, help="unit of positions, 0.001 for millimetres")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--output-dir", type=Path, required=True)
     return parser.parse_args(arguments)
-
-
-def load_pair(given: argparse.Namespace) -> StereoRig:
-    """Return the two cameras of the calibration that the flags name."""
-    rig = load_rig(given.rig, given.image_size and tuple(given.image_size), given.frame_rate_hz)
-    count = len(rig.cameras)
-    chosen = given.cameras or ([1, 2] if count == 2 else [])
-    if len(set(chosen)) != 2 or not all(1 <= number <= count for number in chosen):
-        raise ParamsError(
-            f"--cameras: got {given.cameras}; {given.rig} holds {count} cameras "
-            f"({', '.join(camera.name for camera in rig.cameras)}), name two of 1 to {count}"
-        )
-    return rig.pair(chosen[0] - 1, chosen[1] - 1)
 
 
 def read_tracks(camera: tuple[int, Camera], path: Path, scale: Scale) -> list[BoxTrack]:

@@ -4,14 +4,14 @@ What each format holds stands at the top of its module in `stereo.formats`.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from track_persistence.core.errors import DataError, StorageError
+from track_persistence.core.errors import DataError, ParamsError, StorageError
 from track_persistence.core.files import write_text
 from track_persistence.core.rig import Camera, CameraRig, StereoRig
 from track_persistence.stereo.formats import colmap, kitti, opencv, qualisys, ros, toml
@@ -61,6 +61,29 @@ def load_rig(
         return StereoRig((scaled[0], scaled[1])) if len(scaled) == 2 else CameraRig(scaled)
     except (DataError, StorageError) as error:
         raise type(error)(f"{path}: {error}") from error
+
+
+def load_pair(
+    path: Path,
+    cameras: Sequence[int] | None,
+    image_size_px: Sequence[int] | None = None,
+    frame_rate_hz: float | None = None,
+    metres_per_unit: float = 1.0,
+) -> StereoRig:
+    """Read two cameras of a calibration; the other arguments are those of `load_rig`.
+
+    cameras: their numbers from 1, None where the calibration holds just two. Raises `ParamsError` on other numbers.
+    """
+    size = None if image_size_px is None else (image_size_px[0], image_size_px[1])
+    rig = load_rig(path, size, frame_rate_hz, metres_per_unit)
+    count = len(rig.cameras)
+    chosen = cameras or ([1, 2] if count == 2 else [])
+    if len(set(chosen)) != 2 or not all(1 <= number <= count for number in chosen):
+        raise ParamsError(
+            f"--cameras: got {cameras}; {path} holds {count} cameras "
+            f"({', '.join(camera.name for camera in rig.cameras)}), name two of 1 to {count}"
+        )
+    return rig.pair(chosen[0] - 1, chosen[1] - 1)
 
 
 def _drafted(path: Path, image_size_px: tuple[int, int] | None) -> RigDraft:
