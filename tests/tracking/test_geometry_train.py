@@ -15,8 +15,9 @@ from track_persistence.simulation.scene import TrackCounts, simulate_scene
 from track_persistence.stereo.association import associate
 from track_persistence.stereo.cues import GeometryCues, MotionPrior, UnpairedCues
 from track_persistence.tracking.config import TrackingConfig
-from track_persistence.tracking.geometry import GeometryModel, judge_geometry
+from track_persistence.tracking.geometry import judge_geometry
 from track_persistence.tracking.geometry_config import GeometryConfig
+from track_persistence.tracking.geometry_fit import fit_geometry
 from track_persistence.tracking.geometry_samples import Sample, samples_of
 from track_persistence.tracking.geometry_train import Settings, read_samples, run
 
@@ -69,14 +70,12 @@ def test_an_early_sample_knows_nothing_of_later_frames(scenes: list[StereoScene]
     )
 
 
-@pytest.mark.slow
 def test_whole_scenes_agree_with_what_the_tracker_will_ask(
     scenes: list[StereoScene], tracking: TrackingConfig, tmp_path: Path
 ) -> None:
     """The cues of a sample are those by which the model judges the same track later."""
-    write_scenes(tmp_path / "in" / "a.h5", scenes, {})
-    run(settings(tracking, tmp_path), tmp_path / "in", tmp_path / "out")
-    model = GeometryModel.load(tmp_path / "out" / "model.json")
+    samples = [sample for scene in scenes[:2] for sample in samples_of(scene, (1,), tracking.stereo, MOTION)]
+    model = fit_geometry(samples, settings(tracking, tmp_path).geometry)
     scene = scenes[1]
     tracks = [[item.track for item in own] for own in scene.tracks]
     association = associate(scene.rig, tracks, tracking.stereo)
