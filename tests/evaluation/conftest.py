@@ -13,6 +13,37 @@ from track_persistence.evaluation.outcomes import Judges
 from track_persistence.tracking.filter import Verdict
 from track_persistence.tracking.geometry import GROUP_CUES, UNPAIRED_CUES, AdditiveModel, Curve, GeometryModel
 
+KITTI_SMOOTHING = {
+    "motion": "off",
+    "process_psd": 10.0,
+    "speed_sigma_mps": 10.0,
+    "student_dof": None,
+    "iterations": 5,
+    "max_sigma_m": 3.0,
+}
+KITTI_SECTION = {
+    "sequences": ["0000", "0001"],
+    "image_size_px": [1242, 375],
+    "frame_rate_hz": 10.0,
+    "edge_sigma_px": 0.0,
+    "min_side_px": 4.0,
+    "link": {"method": "sort", "min_iou": 0.3, "max_missed_frames": 3, "high_confidence": 0.6},
+    "pixel_sigma_px": 0.7,
+    "size_sigma": 0.0,
+    "correlated_frames": 1.0,
+    "truth": {
+        "max_truncated": 0,
+        "max_occluded": 2,
+        "min_height_px": 25.0,
+        "dont_care_share": 0.5,
+        "neighbours": {"Car": ["Van"]},
+    },
+    "categories": {"Car": {"gospa_cutoff_m": 4.0, "smoothing": KITTI_SMOOTHING}},
+    "min_hits": [3, 5],
+    "min_mean_confidence": [0.0, 0.5],
+    "bootstrap_replicates": 20,
+}
+
 FOCAL_PX = 500.0
 REAL, FALSE = 255, 0
 

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
+from tests.evaluation.conftest import KITTI_SECTION, KITTI_SMOOTHING
 
 from track_persistence.core.errors import VideoError
 from track_persistence.core.params import load_section
@@ -18,36 +19,6 @@ from track_persistence.tracking.geometry_config import GeometryConfig
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 KITTI = Path(__file__).parents[3] / "shared" / "data" / "kitti_tracking"
-SMOOTHING = {
-    "motion": "off",
-    "process_psd": 10.0,
-    "speed_sigma_mps": 10.0,
-    "student_dof": None,
-    "iterations": 5,
-    "max_sigma_m": 3.0,
-}
-SECTION = {
-    "sequences": ["0000", "0001"],
-    "image_size_px": [1242, 375],
-    "frame_rate_hz": 10.0,
-    "edge_sigma_px": 0.0,
-    "min_side_px": 4.0,
-    "link": {"method": "sort", "min_iou": 0.3, "max_missed_frames": 3, "high_confidence": 0.6},
-    "pixel_sigma_px": 0.7,
-    "size_sigma": 0.0,
-    "correlated_frames": 1.0,
-    "truth": {
-        "max_truncated": 0,
-        "max_occluded": 2,
-        "min_height_px": 25.0,
-        "dont_care_share": 0.5,
-        "neighbours": {"Car": ["Van"]},
-    },
-    "categories": {"Car": {"gospa_cutoff_m": 4.0, "smoothing": SMOOTHING}},
-    "min_hits": [3, 5],
-    "min_mean_confidence": [0.0, 0.5],
-    "bootstrap_replicates": 20,
-}
 GEOMETRY = GeometryConfig(
     shards=1,
     frames_seen=(1,),
@@ -60,7 +31,7 @@ GEOMETRY = GeometryConfig(
 
 
 def settings(**changes):
-    section = KittiConfig.model_validate({**SECTION, **changes})
+    section = KittiConfig.model_validate({**KITTI_SECTION, **changes})
     return Settings(section, load_section(PARAMS, "tracking", TrackingConfig), GEOMETRY, 7)
 
 
@@ -207,7 +178,7 @@ def test_a_missing_file_is_named(data, tmp_path):
 
 def test_the_command_reads_sections_and_model(data, tmp_path, monkeypatch):
     sections = {
-        "kitti": SECTION,
+        "kitti": KITTI_SECTION,
         "tracking": load_section(PARAMS, "tracking", TrackingConfig).model_dump(mode="json"),
         "geometry": GEOMETRY.model_dump(mode="json"),
         "seed": 7,
@@ -229,7 +200,7 @@ def test_a_slice_of_the_real_sequences_runs_and_the_labels_bound_what_a_filter_c
         for folder, separator in (("label_02", " "), ("pointrcnn/Car", ",")):
             lines = (KITTI / folder / f"{name}.txt").read_text().splitlines()
             write(tmp_path / folder / f"{name}.txt", [one for one in lines if int(one.split(separator)[0]) < frames])
-    smoothing = {**SMOOTHING, "motion": "constant_velocity"}
+    smoothing = {**KITTI_SMOOTHING, "motion": "constant_velocity"}
     given = settings(
         sequences=list(names),
         edge_sigma_px=1.0,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.evaluation.conftest import KITTI_SECTION
 
 from track_persistence.core.errors import StorageError
 from track_persistence.core.rig import Camera
@@ -16,38 +17,7 @@ needs_data = pytest.mark.skipif(not KITTI.is_dir(), reason="KITTI is not beside 
 
 FOCAL_PX = 700.0
 LEFT_M, RIGHT_M = 0.06, -0.44  # x of a camera's t: the baseline is 0.5 m
-SMOOTHING = {
-    "motion": "off",
-    "process_psd": 10.0,
-    "speed_sigma_mps": 10.0,
-    "student_dof": None,
-    "iterations": 5,
-    "max_sigma_m": 3.0,
-}
-CONFIG = KittiConfig.model_validate(
-    {
-        "sequences": ["0000", "0001"],
-        "image_size_px": [1242, 375],
-        "frame_rate_hz": 10.0,
-        "edge_sigma_px": 0.0,
-        "min_side_px": 4.0,
-        "link": {"method": "sort", "min_iou": 0.3, "max_missed_frames": 3, "high_confidence": 0.6},
-        "pixel_sigma_px": 0.7,
-        "size_sigma": 0.0,
-        "correlated_frames": 1.0,
-        "truth": {
-            "max_truncated": 0,
-            "max_occluded": 2,
-            "min_height_px": 25.0,
-            "dont_care_share": 0.5,
-            "neighbours": {"Car": ["Van"]},
-        },
-        "categories": {"Car": {"gospa_cutoff_m": 4.0, "smoothing": SMOOTHING}},
-        "min_hits": [3],
-        "min_mean_confidence": [0.5],
-        "bootstrap_replicates": 20,
-    }
-)
+CONFIG = KittiConfig.model_validate(KITTI_SECTION)
 
 
 def camera(x_m):
