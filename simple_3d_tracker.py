@@ -6,8 +6,8 @@ python simple_3d_tracker.py --scenes data/scenes/SHARD.h5 --scene-id 3   a store
 python simple_3d_tracker.py --tracks1 a.txt --tracks2 b.txt --video1 a.mp4 --video2 b.mp4 \
     --rig rig.yml --confidence probability                               MOT files of two synchronised videos
 
-The params key tracking.fusion says whether the filter judges pixels, geometry or both. --output writes CSV, Parquet,
-PLY, a COLMAP folder or a rerun recording, by its suffix.
+The params key tracking.fusion says what the filter rests on: pixels, statistics, geometry, or several of them. --output
+writes CSV, Parquet, PLY, a COLMAP folder or a rerun recording, by its suffix.
 """
 
 import argparse
@@ -28,8 +28,9 @@ from track_persistence.core.types import CameraTracks, LabelledTrack, StereoScen
 from track_persistence.simulation.config import GenerateConfig
 from track_persistence.simulation.scene import TrackCounts, draw_counts, simulate_scene
 from track_persistence.stereo.calibration import load_pair
-from track_persistence.tracking.config import TrackingConfig
+from track_persistence.tracking.config import TrackingConfig, needs_fusion
 from track_persistence.tracking.export import export_tracks
+from track_persistence.tracking.fusion_model import FusionModel
 from track_persistence.tracking.geometry import GeometryModel
 from track_persistence.tracking.results import Reconstructed3DTrack
 from track_persistence.tracking.tracker import Integrated3DTracker, Judge
@@ -60,6 +61,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--model-checkpoint", type=Path, default=Path("models/persistence/persistence.safetensors"))
     parser.add_argument("--magvit-checkpoint", type=Path, default=Path("models/tokenizer/magvit.safetensors"))
     parser.add_argument("--geometry-model", type=Path, default=Path("models/geometry/model.json"))
+    parser.add_argument("--fusion-model", type=Path, default=Path("models/fusion/fusion.json"))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the filter runs")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--output", type=Path, help="3D tracks: .csv, .parquet, .ply or .rrd file, or a COLMAP folder")
@@ -87,12 +89,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Track one scene and print what came out."""
     given = parse_arguments(arguments)
     config = load_section(given.params, "tracking", TrackingConfig)
-    wanted = config.fusion if given.use_persistence_filter else None
+    wanted = config.fusion if given.use_persistence_filter else ()
     tracker = Integrated3DTracker(
-        persistence_filter=load_filter(given) if wanted in ("appearance", "both") else None,
+        persistence_filter=load_filter(given) if "appearance" in wanted else None,
         use_filter=given.use_persistence_filter,
         config=config,
-        geometry=GeometryModel.load(given.geometry_model) if wanted in ("geometry", "both") else None,
+        geometry=GeometryModel.load(given.geometry_model) if "geometry" in wanted else None,
+        fusion=FusionModel.load(given.fusion_model) if needs_fusion(wanted) else None,
     )
     found = load_input(given)
     reconstructed, _ = tracker.process_scene(*found.views)

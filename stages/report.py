@@ -13,7 +13,7 @@ from track_persistence.report.sources import Folders
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the params file")
-    for name in ("tokenizer-dir", "model-dir", "geometry-dir", "scenarios-dir"):
+    for name in ("tokenizer-dir", "model-dir", "geometry-dir", "fusion-dir", "ablation-dir", "scenarios-dir"):
         parser.add_argument(f"--{name}", type=Path, required=True, help="folder a stage wrote")
     for name in ("evidence-dir", "analysis-dir", "scenes-dir"):
         parser.add_argument(f"--{name}", type=Path, required=True, help="folder a stage wrote")
@@ -25,6 +25,8 @@ def main() -> None:
         flags.tokenizer_dir,
         flags.model_dir,
         flags.geometry_dir,
+        flags.fusion_dir,
+        flags.ablation_dir,
         flags.scenarios_dir,
         flags.evidence_dir,
         flags.analysis_dir,

@@ -15,7 +15,19 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 PACKAGE = "track_persistence"
-STAGES = ("generate", "tokenizer", "extract", "train", "geometry", "scenarios", "analyze", "explain", "report")
+STAGES = (
+    "generate",
+    "tokenizer",
+    "extract",
+    "train",
+    "geometry",
+    "fuse",
+    "ablate",
+    "scenarios",
+    "analyze",
+    "explain",
+    "report",
+)
 NO_RESULT_DEPENDS_ON = {"run"}
 
 Stage = dict[str, Any]

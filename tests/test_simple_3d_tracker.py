@@ -187,7 +187,7 @@ def test_the_filter_drops_what_it_does_not_believe(
     class Nobody:
         threshold = 0.5
 
-        def predict_many(self, tracks: Sequence[np.ndarray]) -> list[Verdict]:
+        def predict_tracks(self, tracks: Sequence[Track]) -> list[Verdict]:
             return [Verdict(False, 0.25, -np.log(3), np.full(len(track), 1 / len(track))) for track in tracks]
 
     monkeypatch.setattr(program, "load_filter", lambda given: Nobody())

@@ -10,13 +10,13 @@ import pytest
 
 from track_persistence.classifier import train
 from track_persistence.classifier.config import TrainConfig
-from track_persistence.core.params import RunConfig, SplitConfig, load_section
+from track_persistence.core.params import RunConfig, SplitConfig
 from track_persistence.core.storage import write_features
 from track_persistence.core.types import Ghost, Kind, LabelledFeatures
 
-PARAMS = Path(__file__).parents[2] / "params.yaml"
 DIMENSION = 16
 PROVENANCE = {"encoder_digest": "0123abcd", "precision": "float32"}
+PROFILES = ("matched", "nominal")
 
 SEED = 7
 
@@ -54,25 +54,64 @@ def make_track(
 
 
 def write_shards(folder: Path) -> Path:
-    """24 scenes of 6 tracks (3 persistent of 8-12 frames, 2 brief, 1 noise) in two shards."""
+    """A shard of 24 scenes of 6 tracks for each profile.
+
+    nominal: 3 persistent tracks of 8-12 frames, 2 brief of 2-5, 1 noise of 1. matched: all of 1-12 frames.
+    """
     kinds = [Kind.PERSISTENT] * 3 + [Kind.BRIEF] * 2 + [Kind.NOISE]
-    lengths = {Kind.PERSISTENT: (8, 13), Kind.BRIEF: (2, 6), Kind.NOISE: (1, 2)}
-    for shard in range(2):
-        rng = np.random.default_rng(shard)
+    nominal = {Kind.PERSISTENT: (8, 13), Kind.BRIEF: (2, 6), Kind.NOISE: (1, 2)}
+    for number, profile in enumerate(PROFILES):
+        rng = np.random.default_rng(number)
         tracks = [
-            make_track(scene, number, kind, int(rng.integers(*lengths[kind])), rng)
-            for scene in range(12 * shard, 12 * shard + 12)
-            for number, kind in enumerate(kinds)
+            make_track(scene, at, kind, int(rng.integers(*(nominal[kind] if profile == "nominal" else (1, 13)))), rng)
+            for scene in range(24 * number, 24 * number + 24)
+            for at, kind in enumerate(kinds)
         ]
-        write_features(folder / f"shard-{shard}.h5", tracks, DIMENSION, "float16", PROVENANCE)
+        provenance = PROVENANCE | {"profile": profile}
+        write_features(folder / f"{profile}-{number}.h5", tracks, DIMENSION, "float16", provenance)
     return folder
 
 
 @pytest.fixture(scope="session")
 def config() -> TrainConfig:
-    small = {"hidden_dim": 32, "num_layers": 2, "num_heads": 4, "feedforward_dim": 32, "batch_tracks": 16}
-    quick = {"num_epochs": 3, "patience": 3, "learning_rate": 3e-3, "bootstrap_replicates": 20, "num_threads": 1}
-    return load_section(PARAMS, "train", TrainConfig).model_copy(update=small | quick)
+    return TrainConfig.model_validate(
+        {
+            "inputs": "pixels",
+            "hidden_dim": 32,
+            "num_layers": 2,
+            "num_heads": 4,
+            "feedforward_dim": 32,
+            "dropout": 0.1,
+            "seeds": 2,
+            "num_epochs": 3,
+            "patience": 3,
+            "batch_tracks": 16,
+            "max_frames": 64,
+            "prefix_share": 1.0,
+            "prefix_lengths": "log_uniform",
+            "balance_lengths": "within_profile",
+            "learning_rate": 3e-3,
+            "warmup_epochs": 0.5,
+            "weight_decay": 0.05,
+            "gradient_clip": 1.0,
+            "frames_seen": [1, 2, 3, 5, 10],
+            "shipped_profile": "matched",
+            "calibration_ages": [1, 3, 10],
+            "threshold": 0.5,
+            "bootstrap_replicates": 20,
+            "rules": {"min_hits": 6, "n_init": 3, "bytetrack_birth": 0.6, "norfair_delay": 7},
+            "decision": {"error_budget": 0.05, "longest_wait_frames": 6, "compared_budgets": [0.02, 0.1]},
+            "battery": {
+                "tracks": 20,
+                "truncated_frames": [1, 3],
+                "tiled_frames": [10],
+                "checked_truncation": 3,
+                "largest_recall_loss": 0.1,
+                "largest_ghost_gain": 0.05,
+                "largest_shuffle_loss": 0.03,
+            },
+        }
+    )
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +138,7 @@ def make_track_fixture() -> MakeTrack:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, shards: Path, config: TrainConfig, split: SplitConfig) -> Trained:
     folder = tmp_path_factory.mktemp("trained")
-    run_config = RunConfig(engine="local", device="cpu", workers=1, store=folder / "store")
+    run_config = RunConfig(engine="local", device="cpu", workers=2, store=folder / "store")
     found = Trained(run_config, shards, folder / "out")
     train.run(config, run_config, split, SEED, found.features, found.output)
     return found

@@ -27,8 +27,8 @@ def track() -> Track:
     )
 
 
-def test_hits_count_observed_frames_up_to_the_age(track: Track) -> None:
-    assert [min_hits_score(track, age) for age in (1, 2, 10, None)] == [1, 2, 3, 3]
+def test_hits_are_counted_without_a_miss_up_to_the_age(track: Track) -> None:
+    assert [min_hits_score(track, age) for age in (1, 2, 10, None)] == [1, 2, 2, 2]
 
 
 def test_mean_confidence_is_that_of_the_frames_seen(track: Track) -> None:

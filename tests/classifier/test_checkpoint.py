@@ -5,8 +5,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from track_persistence.classifier.checkpoint import Metadata, load_classifier, save_classifier
-from track_persistence.classifier.model import PersistenceTransformer, create_model
+from track_persistence.classifier.calibration import Calibration
+from track_persistence.classifier.channels import ConfidenceScale
+from track_persistence.classifier.checkpoint import Metadata, load_classifier, metadata_entries, save_classifier
+from track_persistence.classifier.decision import DecisionRule
+from track_persistence.classifier.model import Architecture, PersistenceTransformer, create_model
 from track_persistence.core.errors import CheckpointError
 
 METADATA: Metadata = {
@@ -41,11 +44,12 @@ def header_of(path: Path) -> dict[str, str]:
 def test_a_saved_model_comes_back_with_its_metadata(path: Path, model: PersistenceTransformer) -> None:
     loaded = load_classifier(path, "cpu")
     assert loaded.metadata == METADATA
-    assert loaded.model.temperature == 1.7
+    assert loaded.calibration == loaded.model.calibration == Calibration.constant(1.7)
+    assert (loaded.inputs, loaded.decision, loaded.confidence_scales) == ("pixels", None, {})
     assert loaded.model.architecture == model.architecture
     assert not loaded.model.training
     features = torch.randn(5, 16, generator=torch.Generator().manual_seed(1))
-    model.temperature = 1.7
+    model.calibration = Calibration.constant(1.7)
     assert loaded.model.predict(features) == model.predict(features)
 
 
@@ -123,3 +127,32 @@ def test_impossible_metadata_is_refused(path: Path, model: PersistenceTransforme
 def test_incomplete_metadata_is_refused(path: Path, model: PersistenceTransformer) -> None:
     with pytest.raises(CheckpointError, match="expected exactly the keys"):
         save_classifier(path, model, {"encoder_digest": "abc"})
+
+
+def test_calibration_decision_and_scales_come_back(tmp_path: Path) -> None:
+    model = PersistenceTransformer(Architecture(16, 32, 2, 4, 32, 0.1, 6))
+    calibration = Calibration((1, 10), (0.5, 2.0), (0.25, -1.0))
+    decision = DecisionRule(0.02, (3.0, 2.0), (-3.0, -2.5), 0.5)
+    scales = {"nominal": ConfidenceScale(0.5, 1.5)}
+    entries = metadata_entries(calibration, decision, scales)
+    save_classifier(tmp_path / "full.safetensors", model, METADATA | entries | {"inputs": "both"})
+    loaded = load_classifier(tmp_path / "full.safetensors", "cpu")
+    assert (loaded.calibration, loaded.decision, loaded.confidence_scales) == (calibration, decision, scales)
+    assert (loaded.inputs, loaded.model.calibration) == ("both", calibration)
+    assert loaded.model.architecture.frame_dim == 22
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"calibration": {"ages": [1], "temperatures": [0.0], "biases": [0.0]}},
+        {"calibration": {"ages": [2, 1], "temperatures": [1.0, 1.0], "biases": [0.0, 0.0]}},
+        {"calibration": {"ages": [1]}},
+        {"decision": {"error_budget": 0.1, "keep_from": [1.0], "drop_to": [], "forced": 0.0}},
+        {"confidence_scales": {"nominal": [0.0, 0.0]}},
+        {"inputs": "sound"},
+    ],
+)
+def test_unusable_entries_are_refused(tmp_path: Path, model: PersistenceTransformer, entry: dict[str, object]) -> None:
+    with pytest.raises(CheckpointError, match="train stage wrote"):
+        save_classifier(tmp_path / "bad.safetensors", model, METADATA | entry)

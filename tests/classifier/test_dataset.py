@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from track_persistence.classifier.config import TrainConfig
-from track_persistence.classifier.dataset import collate, draw_prefixes, evaluation_loader, training_loader
+from track_persistence.classifier.dataset import (
+    balance_weights,
+    collate,
+    draw_prefixes,
+    evaluation_loader,
+    length_bins,
+    training_loader,
+)
 from track_persistence.core.errors import DataError
 
 
@@ -16,8 +23,17 @@ class Source:
     lengths: np.ndarray
     labels: np.ndarray
 
+    @property
+    def profiles(self) -> np.ndarray:
+        return np.array(["one", "other"])[np.arange(len(self.lengths)) % 2]
+
     def read(self, row: int, count: int) -> np.ndarray:
         return np.column_stack((np.full(count, row), np.arange(count))).astype(np.float16)
+
+
+@pytest.fixture
+def unbalanced(config: TrainConfig) -> TrainConfig:
+    return config.model_copy(update={"balance_lengths": "off"})
 
 
 @pytest.fixture
@@ -39,7 +55,8 @@ def test_a_batch_needs_as_many_labels_as_tracks() -> None:
         collate([np.ones((2, 3)), np.ones((1, 3))], [True])
 
 
-def test_an_epoch_shows_every_track_once_cut_to_the_longest_allowed(source: Source, config: TrainConfig) -> None:
+def test_an_epoch_shows_every_track_once_cut_to_the_longest_allowed(source: Source, unbalanced: TrainConfig) -> None:
+    config = unbalanced
     loader = training_loader(source, np.arange(100), config, 7, 0)
     shown = [
         (int(track[0, 0]), int(mask.sum()), bool(label))
@@ -108,3 +125,51 @@ def test_evaluation_batches_of_very_long_tracks_are_small(config: TrainConfig) -
     source = Source(np.array([2000, 1, 2000, 1]), np.zeros(4, bool))
     loader = evaluation_loader(source, np.arange(4), None, config)  # 16 tracks x 64 frames = 1024 frames at most
     assert [len(batch) for batch in loader.batches] == [2, 1, 1]
+
+
+def test_length_bins_are_exact_for_short_tracks_and_grow() -> None:
+    bins = length_bins(np.arange(1, 129))
+    assert len(set(bins[:8].tolist())) == 8
+    assert (np.diff(bins) >= 0).all()
+    assert bins[127] - bins[63] == 4  # from 64 to 128 frames: an octave of four bins
+
+
+def test_weights_make_the_length_silent_about_the_class() -> None:
+    # at 1 frame 6 real and 2 false, wanted 1/2: the real ones are thinned to 1/3; at 4 frames real ones only: no weight
+    lengths = np.array([1] * 8 + [4] * 3)
+    labels = np.array([True] * 6 + [False] * 2 + [True] * 3)
+    weights = balance_weights(np.full(11, "a"), lengths, labels, 0.5, "within_profile")
+    assert weights == pytest.approx([1 / 3] * 6 + [1] * 2 + [0] * 3)
+
+
+def test_weights_are_those_of_each_profile_on_its_own() -> None:
+    # length 4 has both classes, but never in one profile: there the profile and the length tell the class
+    profiles = np.array(["a", "a", "b", "b", "b"])
+    lengths = np.array([4, 4, 4, 1, 1])
+    labels = np.array([True, True, False, True, False])
+    assert balance_weights(profiles, lengths, labels, 0.5, "within_profile").tolist() == [0, 0, 0, 1, 1]
+    assert balance_weights(profiles, lengths, labels, 0.5, "pooled").tolist() == [0.5, 0.5, 1, 1, 1]
+    assert balance_weights(profiles, lengths, labels, 0.5, "off").tolist() == [1] * 5
+
+
+def test_a_balanced_epoch_shows_as_many_real_as_false_tracks_of_every_length(config: TrainConfig) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.random(40_000) < 0.6
+    source = Source(np.where(labels, rng.integers(3, 20, 40_000), rng.integers(1, 6, 40_000)), labels)
+    shown = [
+        (int(mask.sum()), bool(label))
+        for _, valid, truth in training_loader(source, np.arange(40_000), config, 7, 0)
+        for mask, label in zip(valid, truth, strict=True)
+    ]
+    counts, truths = np.array(shown).T
+    assert counts.max() <= 5  # false tracks are no longer
+    for length in range(1, 6):
+        of_length = truths[counts == length]
+        assert of_length.mean() == pytest.approx(0.6, abs=4 * np.sqrt(0.24 / len(of_length)))
+
+
+def test_classes_without_a_common_length_cannot_be_balanced(config: TrainConfig) -> None:
+    source = Source(np.array([1, 1, 9, 9]), np.array([False, False, True, True]))
+    whole = config.model_copy(update={"prefix_share": 0.0})
+    with pytest.raises(DataError, match="no length is common"):
+        training_loader(source, np.arange(4), whole, 7, 0)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from track_persistence.classifier.intervals import bootstrap_interval, bootstrap_intervals
+from track_persistence.classifier.curves import area_under_roc, reliability
+from track_persistence.classifier.intervals import Resamples, bootstrap_interval, bootstrap_intervals
 
 
 def test_the_interval_of_a_mean_has_the_normal_width() -> None:
@@ -67,3 +68,64 @@ def test_several_statistics_share_the_resampled_rows() -> None:
     )
     assert both.shape == (2, 2)
     assert both[1] == pytest.approx(2 * both[0])
+
+
+@pytest.fixture
+def tracks() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores in [0, 1] with ties, labels and scenes of 120 tracks."""
+    rng = np.random.default_rng(5)
+    labels = rng.random(120) < 0.6
+    scores = np.clip(np.round(rng.normal(0.4, 0.2, 120) + 0.2 * labels, 1), 0, 1)
+    return scores, labels, np.sort(rng.integers(0, 15, 120))
+
+
+def test_counting_tracks_gives_the_intervals_of_drawing_them(tracks: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    scores, labels, scenes = tracks
+
+    def drawn(statistics, *arrays: np.ndarray) -> np.ndarray:
+        return bootstrap_intervals(statistics, arrays, scenes, np.random.default_rng(3), 100)[0]
+
+    def found(summary: dict[str, float]) -> list[float]:
+        return [summary["low"], summary["high"]]
+
+    resamples = Resamples.of(scenes, np.random.default_rng(3), 100)
+    assert found(resamples.auc(scores, labels)) == pytest.approx(
+        drawn(lambda s, y: [area_under_roc(s, y)], scores, labels)
+    )
+    kept = scores > 0.5
+    assert found(resamples.share(labels, kept)) == pytest.approx(drawn(lambda y, k: [y[k].mean()], labels, kept))
+    assert found(resamples.calibration_error(scores, labels)) == pytest.approx(
+        drawn(lambda s, y: [reliability(s, y).expected_calibration_error], scores, labels)
+    )
+    frames = np.arange(1, 121)
+    assert found(resamples.ratio(frames, frames[::-1])) == pytest.approx(
+        drawn(lambda a, b: [a.mean() / b.mean()], frames, frames[::-1])
+    )
+
+
+def test_the_value_is_that_of_the_tracks_themselves(tracks: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    scores, labels, scenes = tracks
+    resamples = Resamples.of(scenes, np.random.default_rng(3), 20)
+    assert resamples.auc(scores, labels)["value"] == area_under_roc(scores, labels)
+    expected = reliability(scores, labels).expected_calibration_error
+    assert resamples.calibration_error(scores, labels)["value"] == pytest.approx(expected)
+    assert resamples.mean(scores, labels)["value"] == pytest.approx(scores[labels].mean())
+
+
+def test_a_part_of_the_tracks_sees_the_same_samples(tracks: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    scores, _, scenes = tracks
+    resamples = Resamples.of(scenes, np.random.default_rng(3), 50)
+    rows = np.flatnonzero(np.arange(120) % 3 > 0)
+    among = np.isin(np.arange(120), rows)
+    assert resamples.of_rows(rows).mean(scores[rows], np.ones(80, bool)) == pytest.approx(resamples.mean(scores, among))
+
+
+def test_one_scene_and_one_class_have_values_without_interval(
+    tracks: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    scores, labels, _ = tracks
+    alone = Resamples.of(np.zeros(120), np.random.default_rng(0), 20).auc(scores, labels)
+    assert alone["value"] == area_under_roc(scores, labels)
+    assert np.isnan([alone["low"], alone["high"]]).all()
+    one_class = Resamples.of(np.arange(120), np.random.default_rng(0), 20).auc(scores, np.ones(120, bool))
+    assert np.isnan(list(one_class.values())).all()

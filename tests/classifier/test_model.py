@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from track_persistence.classifier import layers
-from track_persistence.classifier.model import PersistenceTransformer, create_model, sinusoids
+from track_persistence.classifier.calibration import Calibration
+from track_persistence.classifier.model import Architecture, PersistenceTransformer, create_model, sinusoids
 from track_persistence.core.errors import DataError, ParamsError
 
 DIMENSION = 16
@@ -112,12 +113,42 @@ def test_predict_takes_a_batch_and_float16(model: PersistenceTransformer) -> Non
     assert probabilities[1] == pytest.approx(model.predict(features[1]), abs=TOLERANCE)
 
 
-def test_the_temperature_divides_the_logit(model: PersistenceTransformer) -> None:
+def test_prediction_is_calibrated_by_the_number_of_frames(model: PersistenceTransformer) -> None:
     features = torch.randn(4, DIMENSION, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         logit = float(model.logits(features[None], torch.ones(1, 4, dtype=torch.bool)))
-    model.temperature = 2.0
-    assert model.predict(features) == pytest.approx(1 / (1 + np.exp(-logit / 2)), abs=1e-6)
+    model.calibration = Calibration((1, 4), (1.0, 2.0), (0.0, 0.5))
+    assert model.predict(features) == pytest.approx(1 / (1 + np.exp(-logit / 2 - 0.5)), abs=1e-6)
+
+
+@pytest.mark.parametrize(("input_dim", "channel_dim"), [(0, 6), (16, 6)])
+def test_features_and_channels_both_reach_the_decision(input_dim: int, channel_dim: int) -> None:
+    model = PersistenceTransformer(Architecture(input_dim, 32, 2, 4, 64, 0.1, channel_dim)).eval()
+    rng = np.random.default_rng(0)
+    track = rng.normal(size=(5, input_dim + channel_dim)).astype(np.float32)
+    before = model.predict(track)
+    for column in {0, input_dim + channel_dim - 1}:
+        changed = track.copy()
+        changed[:, column] += 3
+        assert model.predict(changed) != before
+    with pytest.raises(DataError, match=rf"expected shape \(B, T, {input_dim + channel_dim}\)"):
+        model.predict(track[:, 1:])
+
+
+def test_channels_are_projected_beside_the_features_and_added(model: PersistenceTransformer) -> None:
+    # with the channels' projection at 0 the model is the one without channels
+    both = PersistenceTransformer(Architecture(DIMENSION, 32, 2, 4, 64, 0.1, 6)).eval()
+    both.load_state_dict(model.state_dict(), strict=False)
+    torch.nn.init.zeros_(both.channel_input.weight)
+    torch.nn.init.zeros_(both.channel_input.bias)
+    features = np.random.default_rng(0).normal(size=(5, DIMENSION)).astype(np.float32)
+    channels = np.random.default_rng(1).normal(size=(5, 6)).astype(np.float32)
+    assert both.predict(np.hstack((features, channels))) == pytest.approx(model.predict(features), abs=1e-6)
+
+
+def test_a_model_without_any_input_is_refused() -> None:
+    with pytest.raises(ParamsError, match="input_dim and channel_dim are 0"):
+        PersistenceTransformer(Architecture(0, 32, 2, 4, 64, 0.1, 0))
 
 
 def test_predict_ignores_dropout_and_leaves_the_training_mode_as_it_was(model: PersistenceTransformer) -> None:

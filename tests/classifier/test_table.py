@@ -4,10 +4,12 @@ import h5py
 import numpy as np
 import pytest
 
-from track_persistence.classifier.baselines import mean_confidence_score, min_hits_score
-from track_persistence.classifier.table import open_table
+from track_persistence.classifier.channels import no_pixel_channels
+from track_persistence.classifier.rules import RULES, rule_score
+from track_persistence.classifier.table import InputSource, open_table
 from track_persistence.core.errors import DataError, StorageError
 from track_persistence.core.params import SplitConfig
+from track_persistence.core.seeding import split_of
 from track_persistence.core.storage import read_features, shard_paths, write_features
 from track_persistence.core.types import Kind
 
@@ -17,22 +19,23 @@ AGES = (1, 5)
 def test_the_table_holds_every_track_in_shard_order(features: Path, split: SplitConfig, tmp_path: Path) -> None:
     with open_table(features, AGES, 7, split, tmp_path) as table:
         stored = [track for path in shard_paths(features) for track in read_features(path)]
-        assert len(table.lengths) == len(stored) == 144
+        assert len(table.lengths) == len(stored) == 288
         assert table.encoder.digest == "0123abcd"
         assert table.encoder.dimension == 16
         for row, track in enumerate(stored):
             assert np.array_equal(table.read(row, len(track)), track.features)
             assert np.array_equal(table.read(row, 1), track.features[:1])
             assert table.labels[row] == track.is_persistent
-            ages = (1, 5, None)
-            hits, confidences = table.scores["min_hits"][row], table.scores["mean_confidence"][row]
-            assert hits.tolist() == [min_hits_score(track, age) for age in ages]
-            assert confidences == pytest.approx([mean_confidence_score(track, age) for age in ages], abs=1e-12)
+            assert table.profiles[row] == ("matched" if track.scene_id < 24 else "nominal")
+            assert np.array_equal(table.boxes(row, len(track)).boxes_xywh_px, track.boxes_xywh_px)
+            for name in RULES:
+                expected = [rule_score(name, track, age) for age in (1, 5, None)]
+                assert table.scores[name][row] == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_scene_is_never_split(features: Path, split: SplitConfig, tmp_path: Path) -> None:
     with open_table(features, AGES, 7, split, tmp_path) as table:
-        parts = {scene: set(table.splits[table.scene_ids == scene]) for scene in range(24)}
+        parts = {scene: set(table.splits[table.scene_ids == scene]) for scene in range(48)}
         assert all(len(part) == 1 for part in parts.values())
         assert set.union(*parts.values()) == {"train", "validation", "test"}
 
@@ -52,9 +55,16 @@ def test_an_empty_folder_is_refused(split: SplitConfig, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("provenance", "message"),
     [
-        ({"encoder_digest": "other", "precision": "float32"}, r"zlate\.h5: .*'other'.*differ"),
-        ({"encoder_digest": "0123abcd", "precision": "bfloat16"}, r"zlate\.h5: .*'bfloat16'.*differ"),
-        ({"encoder_digest": "0123abcd"}, r"zlate\.h5: provenance names no precision"),
+        ({"encoder_digest": "other", "precision": "float32", "profile": "nominal"}, r"zlate\.h5: .*'other'.*differ"),
+        (
+            {"encoder_digest": "0123abcd", "precision": "bfloat16", "profile": "nominal"},
+            r"zlate\.h5: .*'bfloat16'.*differ",
+        ),
+        ({"encoder_digest": "0123abcd", "profile": "nominal"}, r"zlate\.h5: provenance names no precision"),
+        (
+            {"encoder_digest": "0123abcd", "precision": "float32"},
+            r"zlate\.h5: provenance names no profile; run generate",
+        ),
     ],
 )
 def test_shards_of_different_encoders_are_refused(
@@ -68,7 +78,7 @@ def test_shards_of_different_encoders_are_refused(
 
 def test_shards_of_different_dtype_are_refused(features: Path, split: SplitConfig, tmp_path: Path, make_track) -> None:
     track = make_track(99, 0, Kind.BRIEF, 2, np.random.default_rng(0), dtype="float32")
-    provenance = {"encoder_digest": "0123abcd", "precision": "float32"}
+    provenance = {"encoder_digest": "0123abcd", "precision": "float32", "profile": "nominal"}
     write_features(features / "zlate.h5", [track], 16, "float32", provenance)
     with pytest.raises(DataError, match=r"zlate\.h5: features .*float32.* differ"):
         with open_table(features, AGES, 7, split, tmp_path):
@@ -76,9 +86,9 @@ def test_shards_of_different_dtype_are_refused(features: Path, split: SplitConfi
 
 
 def test_nan_features_are_refused_with_file_and_track(features: Path, split: SplitConfig, tmp_path: Path) -> None:
-    with h5py.File(features / "shard-1.h5", "r+") as file:
+    with h5py.File(features / "nominal-1.h5", "r+") as file:
         file["frames"]["features"][0, 0] = np.nan
-    with pytest.raises(DataError, match=r"shard-1\.h5: scene 12: track 0 of camera 0: features hold NaN"):
+    with pytest.raises(DataError, match=r"nominal-1\.h5: scene 24: track 0 of camera 0: features hold NaN"):
         with open_table(features, AGES, 7, split, tmp_path):
             pass
 
@@ -86,7 +96,7 @@ def test_nan_features_are_refused_with_file_and_track(features: Path, split: Spl
 def test_training_tracks_of_one_class_are_refused(split: SplitConfig, tmp_path: Path, make_track) -> None:
     rng = np.random.default_rng(0)
     tracks = [make_track(scene, 0, Kind.PERSISTENT, 3, rng) for scene in range(10)]
-    provenance = {"encoder_digest": "a", "precision": "float32"}
+    provenance = {"encoder_digest": "a", "precision": "float32", "profile": "nominal"}
     write_features(tmp_path / "one" / "s.h5", tracks, 16, "float16", provenance)
     with open_table(tmp_path / "one", AGES, 7, split, tmp_path) as table:
         with pytest.raises(DataError, match="training tracks are persistent; both classes"):
@@ -95,9 +105,49 @@ def test_training_tracks_of_one_class_are_refused(split: SplitConfig, tmp_path: 
 
 def test_an_empty_split_is_refused(tmp_path: Path, make_track) -> None:
     tracks = [make_track(0, 0, Kind.PERSISTENT, 3, np.random.default_rng(0))]
-    provenance = {"encoder_digest": "a", "precision": "float32"}
+    provenance = {"encoder_digest": "a", "precision": "float32", "profile": "nominal"}
     write_features(tmp_path / "one" / "s.h5", tracks, 16, "float16", provenance)
     nearly_none = SplitConfig(validation=1e-9, test=1e-9)
     with open_table(tmp_path / "one", AGES, 7, nearly_none, tmp_path) as table:
         with pytest.raises(DataError, match="the test split holds no track"):
             table.rows_of("test")
+
+
+@pytest.mark.parametrize(("inputs", "width"), [("pixels", 16), ("no_pixels", 6), ("both", 22)])
+def test_a_source_gives_what_the_classifier_takes(
+    features: Path, split: SplitConfig, tmp_path: Path, inputs: str, width: int
+) -> None:
+    with open_table(features, AGES, 7, split, tmp_path) as table:
+        source = InputSource.of(table, inputs)
+        row = int(np.argmax(table.lengths))
+        read = source.read(row, 4)
+        assert read.shape == (4, width)
+        if inputs != "no_pixels":
+            assert np.array_equal(read[:, :16], table.read(row, 4))
+        if inputs != "pixels":
+            whole = no_pixel_channels(table.boxes(row, int(table.lengths[row])), source.scales[table.profiles[row]])
+            assert np.array_equal(read[:, -6:], whole[:4])  # causal: the first frames do not know the later ones
+
+
+def test_confidences_are_scaled_by_the_training_tracks_of_their_profile(
+    features: Path, split: SplitConfig, tmp_path: Path
+) -> None:
+    with open_table(features, AGES, 7, split, tmp_path) as table:
+        source = InputSource.of(table, "no_pixels")
+        for profile in ("matched", "nominal"):
+            rows = np.flatnonzero((table.profiles == profile) & (table.splits == "train"))
+            values = np.concatenate([source.channels(row)[:, 0] for row in rows])
+            assert values.mean() == pytest.approx(0, abs=1e-5)
+            assert values.std() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_profile_without_training_tracks_is_refused(
+    features: Path, split: SplitConfig, tmp_path: Path, make_track
+) -> None:
+    held_back = next(scene for scene in range(100, 200) if split_of(scene, 7, split) == "test")
+    track = make_track(held_back, 0, Kind.BRIEF, 2, np.random.default_rng(0))
+    provenance = {"encoder_digest": "0123abcd", "precision": "float32", "profile": "rare"}
+    write_features(features / "zlate.h5", [track], 16, "float16", provenance)
+    with open_table(features, AGES, 7, split, tmp_path) as table:
+        with pytest.raises(DataError, match="profile rare has no training track"):
+            InputSource.of(table, "pixels")

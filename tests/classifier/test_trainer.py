@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +13,6 @@ from track_persistence.classifier.fit import fit
 from track_persistence.classifier.model import PersistenceTransformer, create_model
 from track_persistence.classifier.trainer import PersistenceTrainer, torch_device
 from track_persistence.core.errors import CheckpointError, DataError, DeviceError, ParamsError, TrackPersistenceError
-
-PARAMS = Path(__file__).parents[2] / "params.yaml"
 
 
 def make_model() -> PersistenceTransformer:
@@ -106,11 +105,16 @@ def test_a_gpu_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
         torch_device("cuda")
 
 
-def test_the_trainer_reads_params_yaml_when_given_no_section(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(PARAMS.parent)
-    trainer = track_persistence.PersistenceTrainer(track_persistence.create_model())
-    assert trainer.config.hidden_dim == 256
+def test_the_trainer_reads_params_yaml_when_given_no_section(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    content = {"seed": 7, "train": config.model_dump(mode="json")}
+    (tmp_path / "params.yaml").write_text(json.dumps(content))  # JSON is YAML
+    (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
+    trainer = track_persistence.PersistenceTrainer(track_persistence.create_model())
+    assert (trainer.config, trainer.seed) == (config, 7)
+    monkeypatch.chdir(tmp_path / "empty")
     with pytest.raises(ParamsError, match=r"params\.yaml: no such file"):
         PersistenceTrainer(make_model())
 

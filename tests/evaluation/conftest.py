@@ -6,11 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from track_persistence.classifier.baselines import STATISTICS
 from track_persistence.core.rig import Camera, StereoRig
-from track_persistence.core.types import CropArray, Ghost, Kind, LabelledTrack, StereoScene, Track, Trajectory
+from track_persistence.core.types import Ghost, Kind, LabelledTrack, StereoScene, Track, Trajectory
 from track_persistence.evaluation.config import MixConfig, ScenariosConfig
 from track_persistence.evaluation.outcomes import Judges
+from track_persistence.tracking.aged_logistic import AgedLogistic
+from track_persistence.tracking.config import FUSIONS
 from track_persistence.tracking.filter import Verdict
+from track_persistence.tracking.fusion_model import FusionModel, Stacker
 from track_persistence.tracking.geometry import GROUP_CUES, UNPAIRED_CUES, AdditiveModel, Curve, GeometryModel
 
 KITTI_SMOOTHING = {
@@ -53,12 +57,12 @@ class CropJudge:
 
     threshold = 0.5
 
-    def predict_many(self, tracks: Sequence[CropArray]) -> list[Verdict]:
+    def predict_tracks(self, tracks: Sequence[Track]) -> list[Verdict]:
         """Judge by the first pixel."""
         verdicts = []
-        for crops in tracks:
-            real = int(crops[0, 0, 0, 0]) == REAL
-            weights = np.full(len(crops), 1 / len(crops), np.float32)
+        for track in tracks:
+            real = int(track.crops[0, 0, 0, 0]) == REAL
+            weights = np.full(len(track), 1 / len(track), np.float32)
             verdicts.append(Verdict(real, 0.9 if real else 0.1, 2.2 if real else -2.2, weights))
         return verdicts
 
@@ -122,6 +126,7 @@ def scoring() -> ScenariosConfig:
     return ScenariosConfig(
         seeds=2,
         mixes={"1": mix, "2": mix, "3": mix},
+        cases={},
         gate_m=1.0,
         gospa_cutoff_m=2.0,
         hota_zero_distance_m=2.0,
@@ -135,7 +140,21 @@ def scoring() -> ScenariosConfig:
 
 @pytest.fixture
 def judges() -> Judges:
-    return Judges(CropJudge(), long_is_real())
+    return Judges(CropJudge(), long_is_real(), confident_is_real())
+
+
+def confident_is_real() -> FusionModel:
+    """Log-odds by statistics are 10 (mean confidence - 0.65); witnesses are added as they are."""
+    weights = dict.fromkeys(STATISTICS, (0.0,)) | {"confidence_mean": (10.0,)}
+    sums = {
+        name: AgedLogistic(ages=(1.0,), base=(0.0,), weights=dict.fromkeys(witnesses, (1.0,)))
+        for name, witnesses in FUSIONS.items()
+    }
+    return FusionModel(
+        format="track_persistence.fusion",
+        statistics=AgedLogistic(ages=(1.0,), base=(-6.5,), weights=weights),
+        stackers={name: Stacker(group=added, alone=added) for name, added in sums.items()},
+    )
 
 
 def long_is_real() -> GeometryModel:

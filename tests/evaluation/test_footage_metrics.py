@@ -137,7 +137,8 @@ def test_the_table_has_every_age_method_and_kind(metrics):
     assert "2 real and 3 false tracks; left out: 2 unclear, 1 born too late" in text
     for age in ("1", "3", "10", "whole"):
         (line,) = [line for line in text.splitlines() if line.startswith(f"{age:>6}  mean_confidence")]
-        assert [cell.split()[0] for cell in line.split("]")[:-1]] == [age, "0.333", "0.500"]
+        # the two false tracks of few boxes are flicker; the third stays for 30 frames and its score is the lowest
+        assert [cell.split()[0] for cell in line.split("]")[:-1]] == [age, "0.500", "1.000", "0.333", "0.500"]
         assert line.split()[2] == "0.667"
     assert "false: static clutter: 0 of 1 rejected" in text
 

@@ -62,7 +62,7 @@ def write(path, lines):
 def data(tmp_path):
     """Make two equal sequences of 10 frames.
 
-    A cube of 2 m with its centre at z = 21 m, found in all frames but 4 and 5, and in the frames 0 to 3 another thing
+    A cube of 2 m with its centre at z = 21 m, found in all frames but 3 and 4, and in the frames 0 to 3 another thing
     of that size at x = 6 m, z = 31 m that is no object.
     """
     car = "565,145,635,215,3.0,2,2,2,0,1,21,0,0"
@@ -76,7 +76,7 @@ def data(tmp_path):
         )
         labels = [f"{frame} 1 Car 0 0 0 565 145 635 215 2 2 2 0 1 21 0" for frame in range(10)]
         write(tmp_path / "label_02" / f"{name}.txt", labels)
-        found = [f"{frame},2,{car}" for frame in range(10) if frame not in (4, 5)]
+        found = [f"{frame},2,{car}" for frame in range(10) if frame not in (3, 4)]
         found += [f"{frame},2,{ghost}" for frame in range(4)]
         write(tmp_path / "pointrcnn" / "Car" / f"{name}.txt", found)
     return tmp_path
@@ -159,7 +159,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_other_noise(data, tm
 def test_noise_and_motion_of_this_data_replace_those_of_the_simulation():
     given = settings()
     setup = Setup.of("Car", given.kitti, given.tracking, given.geometry)
-    assert (setup.tracking.fusion, setup.tracking.stereo.correlated_frames) == ("geometry", 1.0)
+    assert (setup.tracking.fusion, setup.tracking.stereo.correlated_frames) == (("geometry",), 1.0)
     assert (setup.geometry.process_psd, setup.geometry.speed_sigma_mps) == (10.0, 10.0)
     assert setup.tracking.geometry_threshold == given.tracking.geometry_threshold
     assert setup.tracking.stereo.outlier_sigmas == given.tracking.stereo.outlier_sigmas

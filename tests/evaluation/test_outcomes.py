@@ -8,7 +8,7 @@ from track_persistence.core.params import load_section
 from track_persistence.core.types import StereoScene
 from track_persistence.evaluation.config import ScenariosConfig
 from track_persistence.evaluation.outcomes import METHODS, Judges, Outcome, outcomes
-from track_persistence.tracking.config import TrackingConfig
+from track_persistence.tracking.config import FUSIONS, TrackingConfig
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 TRACKING = load_section(PARAMS, "tracking", TrackingConfig)
@@ -21,14 +21,14 @@ class CountingJudge:
     def __init__(self, judge: Any) -> None:
         self.judge, self.threshold, self.asked = judge, judge.threshold, 0
 
-    def predict_many(self, tracks: Any) -> Any:
+    def predict_tracks(self, tracks: Any) -> Any:
         self.asked += 1
-        return self.judge.predict_many(tracks)
+        return self.judge.predict_tracks(tracks)
 
 
 def made(scene: StereoScene, judges: Judges, config: ScenariosConfig) -> dict[str, Outcome]:
     found = outcomes(scene, judges, TRACKING, config)
-    assert tuple(found) == METHODS == ("off", "appearance", "geometry", "both", "min_hits", "mean_confidence")
+    assert tuple(found) == METHODS == ("off", *FUSIONS, "min_hits", "mean_confidence")
     return found
 
 
@@ -44,7 +44,8 @@ def test_each_fusion_keeps_what_its_judges_call_real(
     scene: StereoScene, judges: Judges, scoring: ScenariosConfig
 ) -> None:
     found = made(scene, judges, scoring)
-    for fusion in ("appearance", "geometry", "both"):
+    assert len(FUSIONS) == 7  # of three witnesses
+    for fusion in FUSIONS:
         assert found[fusion].kept == REAL
         assert [track.track_ids for track in found[fusion].reconstructed] == [(5, 6)]
 
@@ -58,15 +59,17 @@ def test_the_fusions_differ_where_the_judges_do(scene: StereoScene, judges: Judg
     )
     found = made(replace(scene, tracks=black), judges, scoring)
     assert found["appearance"].kept == frozenset()
-    assert found["geometry"].kept == REAL
-    assert found["both"].kept == frozenset()  # log-odds -2.2 of the pixels and log 3 = 1.1 of the geometry
+    assert found["geometry"].kept == found["statistics"].kept == REAL
+    # log-odds -2.2 of the pixels, log 3 = 1.1 of the geometry, 2.5 of the statistics
+    assert found["appearance_geometry"].kept == frozenset()
+    assert found["appearance_statistics"].kept == found["appearance_statistics_geometry"].kept == REAL
 
 
 def test_the_pixels_are_judged_once_for_all_fusions(
     scene: StereoScene, judges: Judges, scoring: ScenariosConfig
 ) -> None:
     judge = CountingJudge(judges.appearance)
-    made(scene, Judges(judge, judges.geometry), scoring)
+    made(scene, replace(judges, appearance=judge), scoring)
     assert judge.asked == 1
 
 

@@ -60,24 +60,26 @@ ON = ROW | {"kept": 6, "persistent_kept": 4, "points": 91, "spurious": 1, "gospa
 OTHER_ON = ON | {"kept": 5, "persistent_kept": 5}
 
 
-def scene_of(points: dict) -> SceneCounts:
-    return SceneCounts(points, np.array(DISTANCES, np.float64), TRACKS, PATHS)
+def scene_of(points: dict, ghosts: dict | None = None) -> SceneCounts:
+    return SceneCounts(points, ghosts or {}, np.array(DISTANCES, np.float64), TRACKS, PATHS)
 
 
 @pytest.fixture
 def pooled(scoring: ScenariosConfig) -> dict:
-    return pool_of(scoring, {"off": [ROW, ROW], "both": [ON, OTHER_ON], "min_hits": [ROW, ON]})
+    return pool_of(scoring, {"off": [ROW, ROW], "appearance": [ON, OTHER_ON], "min_hits": [ROW, ON]})
 
 
 def pool_of(config: ScenariosConfig, points: dict[str, list[dict]]) -> dict:
     scenes = {method: [scene_of(row) for row in rows] for method, rows in points.items()}
-    return pool(scenes, "both", 0.667, config.model_copy(update={"replicates": 50}), np.random.default_rng(1))
+    return pool(scenes, "appearance", 0.667, config.model_copy(update={"replicates": 50}), np.random.default_rng(1))
 
 
 def test_ratios_are_taken_over_all_scenes_at_once(pooled: dict) -> None:
     got = pooled
-    assert got["both"]["precision"]["value"] == pytest.approx(Fraction(4 + 5, 6 + 5))  # not the mean of 4/6 and 5/5
-    assert got["both"]["recall"]["value"] == pytest.approx(Fraction(9, 10))
+    assert got["appearance"]["precision"]["value"] == pytest.approx(
+        Fraction(4 + 5, 6 + 5)
+    )  # not the mean of 4/6 and 5/5
+    assert got["appearance"]["recall"]["value"] == pytest.approx(Fraction(9, 10))
     assert got["off"]["precision"]["value"] == pytest.approx(Fraction(1, 3))
 
 
@@ -85,7 +87,7 @@ def test_the_reductions_compare_with_the_filter_off(pooled: dict) -> None:
     got = pooled
     assert got["track_reduction"]["value"] == pytest.approx(1 - Fraction(11, 30))
     assert got["point_reduction"]["value"] == pytest.approx(1 - Fraction(91, 130))
-    assert got["both"]["track_reduction"] == got["track_reduction"]
+    assert got["appearance"]["track_reduction"] == got["track_reduction"]
     assert got["min_hits"]["track_reduction"]["value"] == pytest.approx(1 - Fraction(21, 30))
     assert got["off"]["track_reduction"]["value"] == 0
 
@@ -93,7 +95,7 @@ def test_the_reductions_compare_with_the_filter_off(pooled: dict) -> None:
 def test_spurious_and_missed_points_are_means_per_scene(pooled: dict) -> None:
     got = pooled
     assert got["min_hits"]["spurious_points"]["value"] == pytest.approx(Fraction(31, 2))
-    assert got["both"]["missed_points"]["value"] == 5
+    assert got["appearance"]["missed_points"]["value"] == 5
 
 
 def test_errors_are_root_mean_squares_and_the_parts_of_gospa_add_up_in_squares(pooled: dict) -> None:
@@ -108,11 +110,11 @@ def test_errors_are_root_mean_squares_and_the_parts_of_gospa_add_up_in_squares(p
 def test_counts_stand_beside_the_ratios(pooled: dict) -> None:
     got = pooled
     assert (got["seeds"], got["expected_filtered"]) == (2, 0.667)
-    assert got["both"]["counts"]["kept"] == 11
+    assert got["appearance"]["counts"]["kept"] == 11
 
 
 def test_an_interval_holds_its_value_and_comes_from_whole_scenes(pooled: dict) -> None:
-    precision = pooled["both"]["precision"]
+    precision = pooled["appearance"]["precision"]
     # resampling two scenes yields 4/6, 9/11 or 5/5, each often enough to be within 95 %
     assert precision["low"] == pytest.approx(Fraction(4, 6))
     assert precision["high"] == 1
@@ -121,19 +123,21 @@ def test_an_interval_holds_its_value_and_comes_from_whole_scenes(pooled: dict) -
 
 
 def test_the_same_generator_gives_the_same_intervals(scoring: ScenariosConfig) -> None:
-    points = {"off": [ROW, ROW], "both": [ON, OTHER_ON]}
+    points = {"off": [ROW, ROW], "appearance": [ON, OTHER_ON]}
     assert pool_of(scoring, points) == pool_of(scoring, points)
 
 
 def test_gospa_is_compared_with_the_filter_off_on_the_same_scenes(pooled: dict) -> None:
     # per frame 78 / 50 m^2 without and 20 / 50 with the filter, in every scene, so the difference has no spread
     change_m = float(np.sqrt(20 / 50) - np.sqrt(78 / 50))
-    assert pooled["both"]["gospa_change_m"] == {name: pytest.approx(change_m) for name in ("value", "low", "high")}
+    assert pooled["appearance"]["gospa_change_m"] == {
+        name: pytest.approx(change_m) for name in ("value", "low", "high")
+    }
     assert pooled["off"]["gospa_change_m"]["value"] == 0
 
 
 def test_points_tracks_and_paths_have_their_metrics(pooled: dict) -> None:
-    got = pooled["both"]
+    got = pooled["appearance"]
     assert {name: value["value"] for name, value in got["distances"].items()} == {
         "precision_at_10cm": pytest.approx(Fraction(50, 130)),
         "precision_at_100cm": pytest.approx(Fraction(100, 130)),
@@ -151,8 +155,27 @@ def test_points_tracks_and_paths_have_their_metrics(pooled: dict) -> None:
 
 def test_a_ratio_over_nothing_is_undefined(scoring: ScenariosConfig) -> None:
     nothing = ROW | {"kept": 0, "persistent_kept": 0, "matched": 0, "squared_error_m2": 0.0}
-    got = pool_of(scoring, {"off": [ROW, ROW], "both": [nothing, nothing]})
-    assert math.isnan(got["both"]["precision"]["value"])
-    assert math.isnan(got["both"]["rmse_m"]["low"])
-    assert got["both"]["track_reduction"]["value"] == 1
+    got = pool_of(scoring, {"off": [ROW, ROW], "appearance": [nothing, nothing]})
+    assert math.isnan(got["appearance"]["precision"]["value"])
+    assert math.isnan(got["appearance"]["rmse_m"]["low"])
+    assert got["appearance"]["track_reduction"]["value"] == 1
     assert math.isnan(ratio(1, 0))
+
+
+def test_the_rejected_share_of_each_kind_of_ghost_is_taken_over_all_scenes(scoring: ScenariosConfig) -> None:
+    kinds = [{"reflection": (4, 1)}, {"reflection": (2, 2), "glare": (1, 0)}]
+    none = [{kind: (tracks, 0) for kind, (tracks, _) in own.items()} for own in kinds]
+    scenes = {name: [scene_of(ROW, own) for own in ghosts] for name, ghosts in (("off", none), ("appearance", kinds))}
+    got = pool(scenes, "appearance", None, scoring.model_copy(update={"replicates": 50}), np.random.default_rng(1))
+    assert got["expected_filtered"] is None
+    assert got["ghost_tracks"] == {"glare": 1, "reflection": 6}
+    rejected = got["appearance"]["rejected"]
+    assert rejected["reflection"]["value"] == pytest.approx(Fraction(1 + 2, 4 + 2))
+    # two scenes resample to 1 of 4, 3 of 6 or 2 of 2; scenes without any glare say nothing of it
+    assert (rejected["reflection"]["low"], rejected["reflection"]["high"]) == (pytest.approx(1 / 4), 1)
+    assert rejected["glare"] == {"value": 0, "low": 0, "high": 0}
+    assert got["off"]["rejected"]["reflection"] == {"value": 0, "low": 0, "high": 0}
+
+
+def test_scenes_without_ghosts_reject_none(pooled: dict) -> None:
+    assert (pooled["ghost_tracks"], pooled["off"]["rejected"]) == ({}, {})

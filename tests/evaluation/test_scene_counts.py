@@ -42,7 +42,7 @@ def test_points_are_counted_against_the_truth(counts: dict[str, SceneCounts]) ->
 def test_ospa_divides_by_the_larger_set(counts: dict[str, SceneCounts]) -> None:
     # in three frames two points stand against one true point: (0 + c^2) / 2 = 2 square metres each
     assert counts["off"].points["ospa_m2"] == pytest.approx(3 * 2, abs=0.01)
-    assert counts["both"].points["ospa_m2"] == pytest.approx(0, abs=0.01)
+    assert counts["appearance"].points["ospa_m2"] == pytest.approx(0, abs=0.01)
 
 
 def test_every_method_is_scored_on_the_same_frames(counts: dict[str, SceneCounts]) -> None:
@@ -61,51 +61,99 @@ def test_matches_are_counted_at_each_distance(
 
 
 def test_whole_tracks_are_counted(counts: dict[str, SceneCounts]) -> None:
-    off, both = counts["off"].tracks, counts["both"].tracks
+    off, on = counts["off"].tracks, counts["appearance"].tracks
     assert (off.matched, off.missed, off.spurious, off.id_switches) == (9, 0, 3, 0)
-    assert (both.matched, both.missed, both.spurious, both.id_matched) == (9, 0, 0, 9)
+    assert (on.matched, on.missed, on.spurious, on.id_matched) == (9, 0, 0, 9)
 
 
 def test_an_object_tracked_in_two_pieces_switches_its_name(
     scene: StereoScene, found: dict[str, Outcome], scoring: ScenariosConfig
 ) -> None:
-    (track,) = found["both"].reconstructed
+    (track,) = found["appearance"].reconstructed
     pieces = []
     for part in (slice(0, 4), slice(4, None)):
         arrays = ("frames", "positions_m", "velocities_mps", "covariances_m2", "views", "reprojection_px", "status")
         pieces.append(replace(track, **{name: getattr(track, name)[part] for name in (*arrays, "confidence")}))
-    got = count_outcome(scene, Outcome(found["both"].kept, tuple(pieces)), scoring, STEREO).tracks
+    got = count_outcome(scene, Outcome(found["appearance"].kept, tuple(pieces)), scoring, STEREO).tracks
     assert (got.id_switches, got.matched) == (1, 9)
     assert got.id_matched == 5  # the longer piece, but for its frame 9, in which one camera cannot see the object
 
 
 def test_only_tracks_that_show_an_object_count_for_its_errors(counts: dict[str, SceneCounts]) -> None:
-    for method in ("off", "both"):
+    for method in ("off", "appearance"):
         assert (counts[method].paths.nees_paths, counts[method].paths.nees_points) == (1, 10)
         # the object is at 10 m, in the first of two bins, and both cameras see 9 of its points
         assert counts[method].paths.bins[0].tolist() == [9, 0]
 
 
 def test_a_3d_track_of_two_different_objects_shows_none(scene: StereoScene, found: dict[str, Outcome]) -> None:
-    (track,) = found["both"].reconstructed
+    (track,) = found["appearance"].reconstructed
     assert len(errors_of(scene, [track], STEREO)) == 1
     assert errors_of(scene, [replace(track, track_ids=(5, 8))], STEREO) == []  # the object's and the ghost's
 
 
 def test_a_large_error_is_not_cut_off(scene: StereoScene, found: dict[str, Outcome]) -> None:
-    (track,) = found["both"].reconstructed
+    (track,) = found["appearance"].reconstructed
     far = np.array([50.0, 0, 0])
     (errors,) = errors_of(scene, [replace(track, positions_m=track.positions_m + far)], STEREO)
     assert errors.estimate_m[:, 0] - errors.truth_m[:, 0] == pytest.approx(np.full(10, 50.0), abs=0.02)
 
 
 def test_the_bound_is_that_of_the_noise_of_the_boxes(scene: StereoScene, found: dict[str, Outcome]) -> None:
-    (errors,) = errors_of(scene, found["both"].reconstructed, STEREO)
+    (errors,) = errors_of(scene, found["appearance"].reconstructed, STEREO)
     side_px = 40.0
     sigma_px = np.hypot(STEREO.pixel_sigma_px, STEREO.size_sigma * side_px)
     expected = cramer_rao(scene.rig, scene.trajectories[0].positions_m[:9], sigma_px)
     assert errors.bounds_m2[:9] == pytest.approx(expected)
     assert np.isnan(errors.bounds_m2[9]).all()  # the right camera does not see it
+
+
+def test_rejected_ghosts_are_counted_by_kind(counts: dict[str, SceneCounts]) -> None:
+    # the reflection is a track of each camera, the false alarm one of the left camera in a single frame
+    assert counts["off"].ghosts == {"reflection": (2, 0), "noise": (1, 0)}
+    assert counts["min_hits"].ghosts == {"reflection": (2, 0), "noise": (1, 1)}
+    assert counts["appearance"].ghosts == {"reflection": (2, 2), "noise": (1, 1)}
+
+
+def cut(scene: StereoScene, camera: int, track_id: int, after: int) -> StereoScene:
+    """Return the scene with a track cut in two `after` that many frames; the second part is number 100 higher."""
+    tracks = []
+    for item in scene.tracks[camera]:
+        if item.track.track_id == track_id:
+            arrays = ("frames", "boxes_xywh_px", "confidences", "crops")
+            for part, number in ((slice(0, after), track_id), (slice(after, None), track_id + 100)):
+                values = {name: getattr(item.track, name)[part] for name in arrays}
+                tracks.append(replace(item, track=replace(item.track, track_id=number, **values)))
+        else:
+            tracks.append(item)
+    both = [*scene.tracks]
+    both[camera] = tuple(tracks)
+    return replace(scene, tracks=(both[0], both[1]))
+
+
+def test_an_object_in_fragments_is_several_2d_tracks_and_one_object(
+    scene: StereoScene, judges: Judges, scoring: ScenariosConfig
+) -> None:
+    fragments = cut(cut(scene, 0, 5, 4), 1, 6, 4)
+    off = outcomes(fragments, judges, TRACKING, scoring)["off"]
+    assert {(5, 6), (105, 106)} < {track.track_ids for track in off.reconstructed}
+    got = count_outcome(fragments, off, scoring, STEREO)
+    assert (got.points["tracks"], got.points["persistent"], got.points["persistent_kept"]) == (7, 4, 4)
+    assert (got.tracks.objects, got.tracks.id_switches, got.points["missed"]) == (1, 1, 0)
+    assert (got.paths.nees_paths, got.paths.nees_points) == (2, 10)  # both 3D tracks show the object
+
+
+def test_a_fragment_of_one_camera_has_a_partner_of_the_same_object(
+    scene: StereoScene, judges: Judges, scoring: ScenariosConfig
+) -> None:
+    fragments = cut(scene, 1, 6, 4)
+    off = outcomes(fragments, judges, TRACKING, scoring)["off"]
+    got = count_outcome(fragments, off, scoring, STEREO)
+    assert (got.points["tracks"], got.points["persistent"]) == (6, 3)
+    # a track has one partner: the longer fragment; the 3D track shows the object and no point of it is wrong
+    assert [track.track_ids for track in off.reconstructed if 5 in track.track_ids] == [(5, 106)]
+    assert (got.paths.nees_paths, got.tracks.objects, got.points["spurious"]) == (1, 1, 3)
+    assert got.points["truth"] == got.points["matched"] + got.points["missed"] == 9
 
 
 def test_frames_come_in_order_with_their_numbers(scene: StereoScene, found: dict[str, Outcome]) -> None:

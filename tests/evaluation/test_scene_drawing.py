@@ -23,7 +23,7 @@ def found(scene: StereoScene, judges: Judges, scoring: ScenariosConfig) -> dict[
 def test_the_example_shows_every_3d_track_and_which_are_kept(
     scene: StereoScene, found: dict[str, Outcome], scoring: ScenariosConfig
 ) -> None:
-    example = example_of(scene, found, "both", scoring)
+    example = example_of(scene, found, "appearance", scoring)
     assert [len(path) for path in example["truth"]] == [9]  # frame 9 is hidden from the right camera
     tracks = sorted(example["tracks"], key=lambda track: len(track["positions_m"]))
     assert [(track["real"], track["kept"], len(track["positions_m"])) for track in tracks] == [
@@ -37,7 +37,7 @@ def test_the_example_shows_every_3d_track_and_which_are_kept(
 def test_the_example_holds_the_calibration(
     scene: StereoScene, found: dict[str, Outcome], scoring: ScenariosConfig
 ) -> None:
-    left, right = example_of(scene, found, "both", scoring)["cameras"]
+    left, right = example_of(scene, found, "appearance", scoring)["cameras"]
     assert (left["name"], left["image_size_px"], left["lens"]) == ("left", [640, 480], "brown_conrady")
     assert right["cam_from_world"] == [[1, 0, 0, -0.5], [0, 1, 0, 0], [0, 0, 1, 0]]
 
@@ -45,8 +45,8 @@ def test_the_example_holds_the_calibration(
 def test_gospa_over_time_adds_up_to_the_counts_of_the_scene(
     scene: StereoScene, found: dict[str, Outcome], scoring: ScenariosConfig
 ) -> None:
-    drawn = example_of(scene, found, "both", scoring)["gospa"]
-    assert list(drawn) == ["off", "both"]
+    drawn = example_of(scene, found, "appearance", scoring)["gospa"]
+    assert list(drawn) == ["off", "appearance"]
     for method, parts in drawn.items():
         counts = count_outcome(scene, found[method], scoring, TRACKING.stereo).points
         for part in ("localisation", "missed", "false"):
@@ -59,7 +59,7 @@ def test_gospa_over_time_adds_up_to_the_counts_of_the_scene(
 def test_frame_by_frame_is_plain_triangulation_of_the_kept_tracks(
     scene: StereoScene, found: dict[str, Outcome]
 ) -> None:
-    (track,) = frame_by_frame(scene, found["both"], TRACKING)
+    (track,) = frame_by_frame(scene, found["appearance"], TRACKING)
     assert track.track_ids == (5, 6)
     # pixels without noise triangulate to the truth, to the accuracy of float32 boxes
     assert track.positions_m == pytest.approx(scene.trajectories[0].positions_m, abs=1e-3)
@@ -68,7 +68,7 @@ def test_frame_by_frame_is_plain_triangulation_of_the_kept_tracks(
 
 
 def test_depth_points_are_those_that_every_camera_sees(scene: StereoScene, found: dict[str, Outcome]) -> None:
-    paths = errors_of(scene, found["both"].reconstructed, TRACKING.stereo)
+    paths = errors_of(scene, found["appearance"].reconstructed, TRACKING.stereo)
     assert FRAMES_PER_POINT == 10
     points = depth_points(paths * 2)  # frame 0 of nine seen ones, twice
     assert points["depths_m"] == pytest.approx([10, 10])

@@ -77,7 +77,7 @@ def test_questions_take_earlier_results_in_any_form(make_config, tracks, failure
         "single": found,
     }[form]
     result = analyzer.generate_research_questions(given)
-    assert "reject the 6 glare tracks" in result.text
+    assert "Do the 6 glare tracks that the classifier keeps" in result.text
     assert all(item.text.endswith("?") for item in result.statements)
 
 

@@ -1,8 +1,8 @@
 import json
 
-import numpy as np
 import pytest
 import torch
+from tests.explain.made_tracks import METADATA, PROVENANCE, WIDTH, analyze_config, make_track
 
 from track_persistence.classifier.checkpoint import load_classifier, save_classifier
 from track_persistence.classifier.model import create_model
@@ -11,56 +11,20 @@ from track_persistence.core.files import write_json
 from track_persistence.core.params import RunConfig, SplitConfig
 from track_persistence.core.seeding import split_of
 from track_persistence.core.storage import write_features
-from track_persistence.core.types import Ghost, Kind, LabelledFeatures
-from track_persistence.explain.config import AnalyzeConfig
+from track_persistence.core.types import Ghost, Kind
 from track_persistence.explain.evidence import EvidencePaths, deletion_candidates, run, scenario_facts
 from track_persistence.explain.facts import flatten, read_evidence
-from track_persistence.explain.probe import probe
 
 SEED = 5
-WIDTH = 8
 SCENES = 12
 SPLIT = SplitConfig(validation=0.5, test=0.1)
 RUN = RunConfig(engine="local", device="cpu", workers=1, store="store")
-PROVENANCE = {"encoder_digest": "abc", "precision": "float32"}
-METADATA = PROVENANCE | {"dtype": "float16", "temperature": 2.0, "threshold": 0.5}
 SORTS = (
     (Kind.PERSISTENT, Ghost.NONE, 12),
     (Kind.PERSISTENT, Ghost.NONE, 7),
     (Kind.BRIEF, Ghost.REFLECTION, 5),
     (Kind.NOISE, Ghost.NOISE, 1),
 )
-
-
-def analyze_config(**changes):
-    values = {
-        "split": "validation",
-        "prefix_frames": (1, 3, 50),
-        "faithfulness_tracks": 8,
-        "faithfulness_min_frames": 5,
-        "removed_share": 0.2,
-        "random_orders": 3,
-        "bootstrap_replicates": 20,
-        "failure_cases": 2,
-        "typical_cases": 1,
-    }
-    return AnalyzeConfig.model_validate(values | changes)
-
-
-def make_track(scene_id, track_id, kind, ghost, frames):
-    rng = np.random.default_rng([scene_id, track_id])
-    return LabelledFeatures(
-        scene_id=scene_id,
-        camera=track_id % 2,
-        track_id=track_id,
-        frames=np.arange(frames, dtype=np.int32),
-        boxes_xywh_px=np.tile(np.array([[5, 6, 7, 8]], np.float32), (frames, 1)),
-        confidences=np.full(frames, 0.5, np.float32),
-        features=rng.normal(size=(frames, WIDTH)).astype(np.float32),
-        kind=kind,
-        ghost=ghost,
-        object_id=None,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +36,10 @@ def inputs(tmp_path_factory):
             for scene_id in range(shard, SCENES, 2)
             for track_id, sort in enumerate(SORTS)
         ]
-        write_features(folder / "features" / f"{shard}.h5", tracks, WIDTH, "float32", PROVENANCE)
+        provenance = PROVENANCE | {"profile": "matched"}
+        write_features(folder / "features" / f"{shard}.h5", tracks, WIDTH, "float32", provenance)
+    other = [make_track(scene_id, 0, *SORTS[0]) for scene_id in range(SCENES, 2 * SCENES)]
+    write_features(folder / "features" / "2.h5", other, WIDTH, "float32", PROVENANCE | {"profile": "nominal"})
     with torch.random.fork_rng():
         torch.manual_seed(1)
         model = create_model(input_dim=WIDTH, hidden_dim=16, num_layers=1, num_heads=2, feedforward_dim=16, dropout=0.0)
@@ -97,6 +64,16 @@ def analyze(inputs, tmp_path):
         )
 
     return start
+
+
+def test_a_profile_without_shards_names_the_remedy(inputs, tmp_path):
+    (tmp_path / "features").mkdir()
+    (tmp_path / "features" / "2.h5").write_bytes((inputs / "features" / "2.h5").read_bytes())
+    paths = EvidencePaths(
+        tmp_path / "features", inputs / "persistence.safetensors", inputs / "scenarios", tmp_path / "out"
+    )
+    with pytest.raises(DataError, match=r"no shard is of profile matched; change analyze\.profile"):
+        run(analyze_config(), RUN, SPLIT, SEED, paths)
 
 
 def held_back_scenes():
@@ -149,6 +126,13 @@ def test_the_evidence_passes_the_gate_and_brings_the_scenarios(analyze, tmp_path
     assert any(key.startswith("faithfulness.all.difference.") for key in facts)
 
 
+def test_tracks_of_the_other_profile_are_left_out(analyze):
+    assert analyze(profile="nominal")[0]["counts"]["persistent"] == sum(
+        split_of(scene_id, SEED, SPLIT) == "validation" for scene_id in range(SCENES, 2 * SCENES)
+    )
+    assert analyze()[0]["profile"] == "matched"
+
+
 def test_only_the_chief_metrics_of_the_scenarios_become_facts(tmp_path):
     nees = {"value": 3.0, "low": 2.5, "high": 3.5}
     method = {
@@ -158,9 +142,22 @@ def test_only_the_chief_metrics_of_the_scenarios_become_facts(tmp_path):
         "tracks": {"hota": nees, "mostly_lost": nees},
         "paths": {"nees": nees, "bound_m_0": nees},
     }
-    write_json(tmp_path / "metrics.json", {"2": {"fusion": "both", "both": method, "frame_by_frame": {"nees": nees}}})
+    scenario = {
+        "fusion": "statistics",
+        "statistics": method,
+        "geometry": method,
+        "min_hits": {"gospa_m": nees, "rejected": {"glare": nees}},
+        "frame_by_frame": {"nees": nees},
+        "ghost_tracks": {"glare": 3},
+    }
+    write_json(tmp_path / "metrics.json", {"2": scenario})
     assert scenario_facts(tmp_path / "metrics.json") == {
-        "2": {"fusion": "both", "both": {"gospa_m": nees, "tracks": {"hota": nees}, "paths": {"nees": nees}}}
+        "2": {
+            "fusion": "statistics",
+            "geometry": {"gospa_m": nees},
+            "min_hits": {"gospa_m": nees},
+            "statistics": {"gospa_m": nees, "tracks": {"hota": nees}, "paths": {"nees": nees}},
+        }
     }
 
 
@@ -213,47 +210,7 @@ def test_text_among_the_scenarios_is_refused(analyze, tmp_path):
 
 def test_an_empty_split_names_the_remedy(inputs, tmp_path):
     paths = EvidencePaths(inputs / "features", inputs / "persistence.safetensors", inputs / "scenarios", tmp_path)
-    with pytest.raises(DataError, match=r"the test split holds no track; generate more scenes or raise split\.test"):
+    with pytest.raises(
+        DataError, match=r"the test split holds no matched track; generate more scenes or raise split\.test"
+    ):
         run(analyze_config(split="test"), RUN, SplitConfig(validation=0.5, test=1e-9), SEED, paths)
-
-
-class FirstFrameModel(torch.nn.Module):
-    """Decides by feature 0 summed over frames; its attention says so, or the opposite."""
-
-    def __init__(self, honest):
-        super().__init__()
-        self.unused = torch.nn.Parameter(torch.zeros(1))
-        self.honest = honest
-
-    def logits(self, features, valid):
-        return (features[..., 0] * valid).sum(dim=1)
-
-    def get_frame_importance(self, features):
-        weights = features[:, 0] if self.honest else features[:, 0].max() - features[:, 0]
-        return weights / weights.sum()
-
-
-@pytest.mark.parametrize(("honest", "attended"), [(True, 8 / 2), (False, 0)])
-def test_removing_the_frame_that_decides_costs_its_whole_support(honest, attended):
-    from track_persistence.classifier.checkpoint import LoadedClassifier
-
-    track = make_track(1, 1, Kind.PERSISTENT, Ghost.NONE, 5)
-    track.features[:, 0] = [0, 0, 8, 0, 0]
-    classifier = LoadedClassifier(FirstFrameModel(honest), METADATA)
-    config = analyze_config(random_orders=4000)
-    deletion = probe(classifier, track, config, np.random.default_rng(0)).deletion
-    # a fifth of five frames is one; temperature 2 halves the logit; a random frame is the decisive one in 1 of 5
-    assert deletion.attended == attended
-    assert deletion.random == pytest.approx(4 / 5, abs=0.15)
-
-
-def test_support_of_a_rejection_counts_towards_the_rejection():
-    from track_persistence.classifier.checkpoint import LoadedClassifier
-
-    track = make_track(1, 1, Kind.NOISE, Ghost.NOISE, 5)
-    track.features[:, 0] = [0, 0, -8, 0, 0]
-    classifier = LoadedClassifier(FirstFrameModel(honest=True), METADATA)
-    probed = probe(classifier, track, analyze_config(), np.random.default_rng(0))
-    assert probed.outcome == "true_negative"
-    assert probed.deletion.attended == 8 / 2
-    assert probed.prefix_probabilities[0] == 1 / 2  # the first frame says nothing

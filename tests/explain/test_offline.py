@@ -56,8 +56,8 @@ def full():
             "scenarios": {
                 "2": {
                     "off": {"missed_points": measured(1.0, (0.5, 1.5))},
-                    "fusion": "both",
-                    "both": {"missed_points": measured(3.0, (2.5, 3.5))},
+                    "fusion": "geometry",
+                    "geometry": {"missed_points": measured(3.0, (2.5, 3.5))},
                 }
             },
         },
@@ -109,10 +109,18 @@ def test_attention_is_called_faithful_only_beyond_its_control(full, low, high, v
     assert verdict in texts(Task.PATTERNS, changed, Topic.FAITHFULNESS)[0]
 
 
+def test_equal_lengths_are_not_called_different(full):
+    (different,) = texts(Task.PATTERNS, full, Topic.DURATION)
+    assert "longer than transient ones (30 against 3 frames" in different
+    near = full | {"tracks.transient.duration_frames.high": 29.5}  # the other interval begins at 29
+    (level,) = texts(Task.PATTERNS, near, Topic.DURATION)
+    assert level == "The mean lengths of persistent and transient tracks do not differ measurably: 30 and 3 frames."
+
+
 def test_early_decisions_are_compared_at_the_fewest_and_the_most_frames(full):
     first, last = texts(Task.PATTERNS, full, Topic.EARLY_DECISION)
-    assert first.startswith("After 1 frame ") and first.endswith("not told apart.")
-    assert last.startswith("After 10 frames ") and last.endswith("already told apart.")
+    assert first.startswith("After 1 frame ") and first.endswith("the two do not differ measurably.")
+    assert last.startswith("After 10 frames ") and last.endswith("persistent tracks are kept measurably more often.")
 
 
 def test_the_commonest_ghost_is_named_with_its_share_of_all_such_tracks(full):
@@ -138,7 +146,7 @@ def test_wrong_and_right_decisions_are_compared(full):
 def test_a_filter_that_loses_points_raises_a_question(full):
     (text,) = texts(Task.QUESTIONS, full, Topic.SCENARIOS)
     assert "from 1 to 3" in text
-    unharmed = full | {"scenarios.2.both.missed_points.low": 1.0}
+    unharmed = full | {"scenarios.2.geometry.missed_points.low": 1.0}
     assert texts(Task.QUESTIONS, unharmed, Topic.SCENARIOS) == []
 
 

@@ -38,6 +38,7 @@ def make_config(**fields: object) -> TokenizerConfig:
         commitment=0.02,
         contrastive=0.2,
         contrastive_temperature=0.1,
+        cause=0.5,
     )
     values: dict = {
         "architecture": make_architecture(),
@@ -110,7 +111,9 @@ def make_scene(scene_id: int) -> StereoScene:
 def write_shards(folder: Path, shards: int, scenes_per_shard: int) -> Path:
     for shard in range(shards):
         ids = range(shard * scenes_per_shard, (shard + 1) * scenes_per_shard)
-        write_scenes(folder / f"scenes-{shard:03d}.h5", map(make_scene, ids), {"generator_digest": "test"})
+        write_scenes(
+            folder / f"scenes-{shard:03d}.h5", map(make_scene, ids), {"generator_digest": "test", "profile": "nominal"}
+        )
     return folder
 
 

@@ -60,7 +60,7 @@ def test_no_validation_track_is_an_error_that_says_what_to_do(tokenizer_config, 
 
 @pytest.fixture
 def pool(crops_of) -> list[Clip]:
-    return [Clip(0, 0, index, crops_of(frames)) for index, frames in enumerate((1, 2, 3, 5, 6, 6))]
+    return [Clip(0, 0, index, crops_of(frames), index) for index, frames in enumerate((1, 2, 3, 5, 6, 6))]
 
 
 def test_a_step_draws_the_same_clips_each_time_and_steps_differ(pool, tokenizer_config):
@@ -87,7 +87,7 @@ def test_a_length_given_three_times_is_drawn_three_times_as_often(pool, tokenize
 
 
 def test_clip_lengths_no_track_has_are_not_drawn(crops_of, tokenizer_config):
-    sampler = PairSampler([Clip(0, 0, 0, crops_of(1))], tokenizer_config(), 7)
+    sampler = PairSampler([Clip(0, 0, 0, crops_of(1), 0)], tokenizer_config(), 7)
     assert {sampler.draw(step).first.shape[1] for step in range(10)} == {1}
 
 

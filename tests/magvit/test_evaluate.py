@@ -10,7 +10,7 @@ from track_persistence.magvit.pictures import reconstruction_sheet
 
 
 def flat_clip(scene_id: int, track_id: int, frames: int, grey: int) -> Clip:
-    return Clip(scene_id, 0, track_id, np.full((frames, 64, 64, 3), grey, np.uint8))
+    return Clip(scene_id, 0, track_id, np.full((frames, 64, 64, 3), grey, np.uint8), 0)
 
 
 def test_psnr_of_an_error_of_one_grey_level_is_48_13_db():
@@ -60,7 +60,7 @@ def test_the_mean_colour_baseline_of_flat_clips_is_perfect(tiny, tokenizer_confi
 
 
 def test_the_sheet_of_reconstructions_is_the_same_each_time(tiny, crops_of):
-    clips = [Clip(0, 0, index, crops_of(index + 1)) for index in range(3)]
+    clips = [Clip(0, 0, index, crops_of(index + 1), 0) for index in range(3)]
     sheets = [reconstruction_sheet(tiny, clips, 4) for _ in range(2)]
     assert sheets[0] == sheets[1]
     assert sheets[0].startswith(b"\x89PNG")

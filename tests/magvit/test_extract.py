@@ -1,7 +1,9 @@
 """The extract stage: one feature shard per scene shard, the same bytes however it came about."""
 
+import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -70,7 +72,17 @@ def test_the_shard_says_which_weights_and_precision_made_it(in_process, run_conf
         "architecture_digest": encoder.architecture_digest,
         "encoder_digest": encoder.digest,
         "precision": "float32",
+        "profile": "nominal",
     }
+
+
+def test_scenes_of_an_unknown_profile_are_refused(in_process, run_config, scenes, checkpoint, tmp_path):
+    elsewhere = tmp_path / "scenes"
+    shutil.copytree(scenes, elsewhere)
+    with h5py.File(elsewhere / "scenes-000.h5", "r+") as file:
+        del file.attrs["provenance_profile"]
+    with pytest.raises(DataError, match=r"scenes-000\.h5: provenance names no profile; run generate again"):
+        run(CONFIG, run_config, elsewhere, checkpoint, tmp_path / "features")
 
 
 @pytest.mark.slow

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from track_persistence.magvit.clips import Pair
-from track_persistence.magvit.objective import clip_embeddings, info_nce, pair_loss, pair_videos
+from track_persistence.magvit.clips import CAUSES, Pair
+from track_persistence.magvit.objective import clip_embeddings, fresh_cause_head, info_nce, pair_loss, pair_videos
 
 CPU = torch.device("cpu")
 BOTH = torch.tensor([True, True])
@@ -46,17 +46,39 @@ def test_a_strided_tokenizer_sees_the_last_frame_repeated(architecture, crops_of
     tokenizer = torch.nn.Module()
     tokenizer.config = architecture(time_stride=4)
     crops = crops_of(2)[None]
-    video, _ = pair_videos(tokenizer, Pair(crops, crops, np.array([False])), CPU)
+    video, _ = pair_videos(tokenizer, Pair.same(crops), CPU)
     assert video.shape[2] == 5
     assert torch.equal(video[:, :, 4], video[:, :, 1])
 
 
 def test_the_total_is_the_weighted_sum_and_reaches_every_weight(tiny, tokenizer_config, crops_of):
     crops = np.stack([crops_of(4), crops_of(5)[:4]])
-    pair = Pair(crops[:, :3], crops[:, 1:], np.array([True, True]))
+    pair = Pair(crops[:, :3], crops[:, 1:], np.array([True, True]), np.array([0, 3]))
     config = tokenizer_config().loss
-    terms = pair_loss(tiny.train(), pair, config, CPU)
+    terms = pair_loss(tiny.train(), fresh_cause_head(tiny.config, 7), pair, config, CPU)
     expected = sum(getattr(config, name) * term.item() for name, term in terms.items() if name != "total")
     assert terms["total"].item() == pytest.approx(expected, rel=1e-5)
     terms["total"].backward()
     assert [name for name, weight in tiny.named_parameters() if weight.grad is None] == []
+
+
+def test_the_cause_term_is_the_cross_entropy_of_the_named_causes(tiny, tokenizer_config):
+    crops = np.zeros((2, 1, 64, 64, 3), np.uint8)
+    pair = Pair(crops, crops, np.array([False, False]), np.array([0, 3]))
+    head = fresh_cause_head(tiny.config, 7)
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.zero_()
+    # A layer that knows nothing gives every one of the K causes 1 / K: cross-entropy log K.
+    terms = pair_loss(tiny, head, pair, tokenizer_config().loss, CPU)
+    assert float(terms["cause"].detach()) == pytest.approx(math.log(len(CAUSES)), rel=1e-5)
+
+
+def test_without_weight_the_cause_changes_nothing(tiny, tokenizer_config):
+    crops = np.zeros((2, 1, 64, 64, 3), np.uint8)
+    pair = Pair(crops, crops, np.array([False, False]), np.array([0, 3]))
+    config = tokenizer_config().loss.model_copy(update={"cause": 0.0})
+    one, other = (
+        pair_loss(tiny, fresh_cause_head(tiny.config, seed), pair, config, CPU)["total"].detach() for seed in (1, 2)
+    )
+    assert float(one) == float(other)

@@ -94,7 +94,7 @@ def test_a_broken_training_state_is_named(undisturbed, tokenizer_config, split, 
 
 def test_training_lowers_the_loss(tokenizer_config, crops_of, tmp_path, monkeypatch):
     config = tokenizer_config(steps=30, clip_lengths=(1,), recolouring=0)
-    sampler = PairSampler([Clip(0, 0, index, crops_of(6 + index)) for index in range(8)], config, 7)
+    sampler = PairSampler([Clip(0, 0, index, crops_of(6 + index), index % 3) for index in range(8)], config, 7)
     take_step, totals = train_module.take_step, []
 
     def recorded(*args):

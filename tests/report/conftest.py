@@ -9,18 +9,42 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from tests.report.learned_results import (
+    ablation_metrics,
+    fuse_metrics,
+    geometry_metrics,
+    measured,
+    train_metrics_of_a_run,
+)
 
-from track_persistence.core.params import load_section
 from track_persistence.core.rig import Camera, StereoRig
 from track_persistence.core.storage import write_scenes
 from track_persistence.core.types import Ghost, Kind, LabelledTrack, StereoScene, Track
 from track_persistence.report.config import ReportConfig
-from track_persistence.report.report import Targets
+from track_persistence.report.report import Targets, run
 from track_persistence.report.sources import Folders
 
-ROOT = Path(__file__).parents[2]
-METHODS = ("transformer", "min_hits", "mean_confidence", "no_pixels")
-AGES = ("1", "3", "10", "whole")
+NO_TARGETS = {"auc": {}, "accuracy": {}, "calibration_error": None, "delay_ratio": None, "length_auc_distance": None}
+CONFIG = ReportConfig.model_validate(
+    {
+        "required_accuracy": 0.95,
+        "targets": {
+            "matched": {
+                "auc": {"1": 0.92, "3": 0.92},
+                "accuracy": {},
+                "calibration_error": 0.03,
+                "delay_ratio": 0.5,
+                "length_auc_distance": 0.02,
+            },
+            "nominal": NO_TARGETS | {"accuracy": {"whole": 0.99}},
+        },
+        "reduction_tolerance": 0.05,
+        "early_frames": 3,
+        "strips_per_outcome": 3,
+        "frames_per_strip": 20,
+        "picture_quality": 75,
+    }
+)
 
 
 @pytest.fixture(name="measured")
@@ -28,49 +52,19 @@ def measured_fixture() -> Callable[..., dict[str, float]]:
     return measured
 
 
-def measured(value: float, width: float = 0.02) -> dict[str, float]:
-    return {"value": value, "low": value - width, "high": value + width}
-
-
-def split_metrics(auc: dict[str, list[float]], accuracy: dict[str, list[float]]) -> dict[str, Any]:
-    """`auc` and `accuracy` give each method's value at every age."""
-    return {
-        "scenes": 12,
-        "tracks": 90,
-        "persistent": 55,
-        "by_frames": {
-            age: {"tracks": 90}
-            | {
-                method: {
-                    "auc": measured(auc[method][at]),
-                    "accuracy": measured(accuracy[method][at]),
-                    "precision": measured(0.9),
-                    "recall": measured(0.8),
-                }
-                for method in METHODS
-            }
-            for at, age in enumerate(AGES)
-        },
-    }
-
-
 @pytest.fixture
 def train_metrics() -> dict[str, Any]:
     return train_metrics_of_a_run()
 
 
-def train_metrics_of_a_run() -> dict[str, Any]:
-    values = {
-        "transformer": [0.81, 0.93, 0.97, 0.98],
-        "min_hits": [0.5, 0.71, 0.96, 1.0],
-        "mean_confidence": [0.66, 0.7, 0.72, 0.72],
-        "no_pixels": [0.68, 0.8, 0.96, 0.99],
-    }
+@pytest.fixture(name="metrics")
+def metrics_fixture() -> dict[str, dict[str, Any]]:
+    """The metrics files that verdicts rest on."""
     return {
-        "validation": split_metrics(values, values),
-        "test": split_metrics(values, values),
-        "calibration": {"temperature": 1.31, "test_ece_before": 0.06, "test_ece_after": 0.02},
-        "training": {"epochs": 3, "best_epoch": 2},
+        "train": train_metrics_of_a_run(),
+        "fuse": fuse_metrics(),
+        "ablate": ablation_metrics(),
+        "scenarios": scenario_metrics_of_a_run(),
     }
 
 
@@ -223,26 +217,14 @@ def example(track_id: int, outcome: str, frames: int) -> dict[str, Any]:
 
 PLOTS = {
     "loss": "epoch,train_loss,validation_loss,validation_accuracy\n1,0.6,0.5,0.8\n2,0.4,0.3,0.9\n",
-    "roc": "fpr,tpr,frames_seen\n0,0,1\n1,1,1\n0,0,3\n0.1,0.9,3\n1,1,3\n",
-    "pr": "recall,precision,frames_seen\n0,1,3\n1,0.6,3\n",
-    "calibration": "mean_predicted,fraction_positive,count\n0.123456789,0.1,30\n0.9,0.95,60\n",
-    "confusion": "actual,predicted\npersistent,persistent\npersistent,transient\ntransient,transient\n",
+    "roc": "fpr,tpr,frames_seen,profile\n0,0,1,matched\n1,1,1,matched\n0,0,3,matched\n0.1,0.9,3,matched\n"
+    "1,1,3,matched\n0,0,3,nominal\n1,1,3,nominal\n",
+    "pr": "recall,precision,frames_seen,profile\n0,1,3,matched\n1,0.6,3,matched\n0,1,3,nominal\n1,0.7,3,nominal\n",
+    "calibration": "bin,mean_predicted,fraction_positive,count,frames_seen,profile\n1,0.123456789,0.1,30,3,matched\n"
+    "9,0.9,0.95,60,3,matched\n0,0.05,0.2,10,whole,matched\n0,0.02,0.0,40,3,nominal\n",
+    "confusion": "actual,predicted,profile\npersistent,persistent,matched\npersistent,transient,matched\n"
+    "transient,transient,matched\ntransient,transient,nominal\n",
 }
-
-
-def geometry_metrics() -> dict[str, Any]:
-    ages = {
-        age: {
-            "tracks": 40,
-            "geometry": {"auc": measured(0.75), "accuracy": measured(0.7)},
-            "min_hits": {"auc": measured(0.5)},
-            "mean_confidence": {"auc": measured(0.875)},
-        }
-        for age in ("3", "1", "whole")
-    }
-    rejected = {"real": measured(0.125), "glare": measured(0.625)}
-    part = {"by_frames": ages, "rejected_by_ghost": {"1": {"real": measured(0.25)}, "3": rejected, "whole": rejected}}
-    return {"validation": part, "test": part}
 
 
 @dataclass(frozen=True)
@@ -257,41 +239,53 @@ class Run:
 @pytest.fixture
 def make_run(tmp_path: Path) -> Callable[[str], Run]:
     """Write the results of a small run under a folder of the given name."""
+    return lambda name: run_in(tmp_path / name)
 
-    def make(name: str) -> Run:
-        root = tmp_path / name
-        folders = Folders(
-            *(root / part for part in ("tokenizer", "model", "geometry", "scenarios")),
-            *(root / part for part in ("evidence", "analysis", "scenes", "sheets")),
-        )
-        _json(folders.tokenizer / "metrics.json", {"psnr_db": measured(24.5, 0.5), "codes_used": 311})
-        _png(folders.tokenizer / "reconstructions.png")
-        _json(folders.model / "metrics.json", train_metrics_of_a_run())
-        for plot, text in PLOTS.items():
-            path = folders.model / "plots" / f"{plot}.csv"
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
-        _json(folders.geometry / "metrics.json", geometry_metrics())
-        _json(folders.scenarios / "metrics.json", {"2": scenario_metrics_of_a_run()["2"]})
-        _json(folders.scenarios / "examples.json", {"2": scenario_example()})
-        evidence = {
-            "schema": 1,
-            "cases": {"track-0001": {"probability": 0.75}},
-            "attention": {"excess_lift": measured(0.4)},
-        }
-        _json(folders.evidence / "evidence.json", evidence)
-        examples = {
-            "track-0001": example(1, "true_positive", 3),
-            "track-0002": example(2, "false_negative", 30),
-        }
-        _json(folders.evidence / "examples.json", examples)
-        _json(folders.analysis / "analysis.json", {"attention_patterns": analysis("Attention grows along the track.")})
-        write_scenes(folders.scenes / "shard.h5", [scene_of(2, ()), _example_scene()], {})
-        _png(folders.contact_sheets / "persistent.png")
-        targets = Targets(root / "metrics", root / "plots", root / "reports")
-        return Run(folders, targets, load_section(ROOT / "params.yaml", "report", ReportConfig))
 
-    return make
+@pytest.fixture(name="finished", scope="session")
+def finished_fixture(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A small run with its report. Leave it unchanged."""
+    made = run_in(tmp_path_factory.mktemp("finished"))
+    run(made.config, made.folders, made.targets)
+    return made
+
+
+def run_in(root: Path) -> Run:
+    """Write the results of a small run under `root`."""
+    folders = Folders(
+        *(root / part for part in ("tokenizer", "model", "geometry", "fusion", "ablation", "scenarios")),
+        *(root / part for part in ("evidence", "analysis", "scenes", "sheets")),
+    )
+    _json(folders.tokenizer / "metrics.json", {"psnr_db": measured(24.5, 0.5), "codes_used": 311})
+    _png(folders.tokenizer / "reconstructions.png")
+    _json(folders.model / "metrics.json", train_metrics_of_a_run())
+    for plot, text in PLOTS.items():
+        path = folders.model / "plots" / f"{plot}.csv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    _json(folders.geometry / "metrics.json", geometry_metrics())
+    _json(folders.fusion / "metrics.json", fuse_metrics())
+    _json(folders.ablation / "metrics.json", ablation_metrics())
+    _json(folders.scenarios / "metrics.json", {"2": scenario_metrics_of_a_run()["2"]})
+    _json(folders.scenarios / "examples.json", {"2": scenario_example()})
+    evidence = {
+        "schema": 1,
+        "profile": "matched",
+        "cases": {"track-0001": {"probability": 0.75}},
+        "attention": {"excess_lift": measured(0.4)},
+    }
+    _json(folders.evidence / "evidence.json", evidence)
+    examples = {
+        "track-0001": example(1, "true_positive", 3),
+        "track-0002": example(2, "false_negative", 30),
+    }
+    _json(folders.evidence / "examples.json", examples)
+    _json(folders.analysis / "analysis.json", {"attention_patterns": analysis("Attention grows along the track.")})
+    write_scenes(folders.scenes / "shard.h5", [scene_of(2, ()), _example_scene()], {})
+    for name in ("matched-static_glare", "nominal-persistent"):
+        _png(folders.contact_sheets / f"{name}.png")
+    targets = Targets(root / "metrics", root / "plots", root / "reports")
+    return Run(folders, targets, CONFIG)
 
 
 def _example_scene() -> StereoScene:

@@ -1,10 +1,10 @@
 import pytest
-from tests.report.conftest import geometry_metrics
+from tests.report.learned_results import geometry_metrics
 
 from track_persistence.core.errors import StorageError
 from track_persistence.report.geometry_tables import quality_table, rejected_table
 
-PART = geometry_metrics()["test"]
+PART = geometry_metrics()["nominal"]["test"]
 
 
 def test_the_winner_of_an_age_is_marked_even_when_it_is_a_rule() -> None:

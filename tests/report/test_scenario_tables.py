@@ -5,12 +5,17 @@ import pytest
 
 from track_persistence.core.errors import StorageError
 from track_persistence.report.scenario_tables import (
+    FUSED,
     NO_BREAK,
+    case_table,
+    cases,
     distance_table,
     error_table,
     fusion_table,
     reduction_table,
+    rejected_table,
     scenario_table,
+    specified,
 )
 from track_persistence.report.tables import Table
 
@@ -100,3 +105,68 @@ def test_a_missing_metric_is_named(scenario_metrics: dict[str, Any]) -> None:
     del scenario_metrics["1"]["off"]["tracks"]["hota"]
     with pytest.raises(StorageError, match=r"metrics\.json: filter off: tracks\.hota: key is missing"):
         scenario_table(scenario_metrics["1"], "metrics.json", "1 clean")
+
+
+@pytest.fixture
+def with_cases(scenario_metrics: dict[str, Any], measured: Measured) -> dict[str, Any]:
+    """The three specified scenarios and two cases, in which the rule `min_hits` beats the other one."""
+    off, appearance = (scenario_metrics["2"][name] for name in ("off", "appearance"))
+
+    def state(like: dict[str, Any], gospa_m: float, rejected: float) -> dict[str, Any]:
+        shares = {"glare": measured(rejected), "static_glare": measured(1 - rejected)}
+        dropped = {"track_reduction": measured(rejected), "gospa_m": measured(gospa_m)}
+        return like | dropped | {"rejected": shares}
+
+    case = {
+        "seeds": 12,
+        "fusion": "appearance",
+        "expected_filtered": None,
+        "ghost_tracks": {"glare": 40, "static_glare": 7},
+        "off": state(off, 2.0, 0.0),
+        "appearance": state(appearance, 0.75, 0.5),
+        "statistics": state(off, 1.75, 0.25),
+        "geometry": state(off, 1.5, 0.125),
+        FUSED: state(appearance, 0.5, 0.75),
+        "min_hits": state(off, 1.0, 0.25),
+        "mean_confidence": state(off, 1.25, 0.25),
+    }
+    return scenario_metrics | {"low_light": case, "<b>fog</b>": case | {"fusion": "geometry"}}
+
+
+def test_cases_are_apart_from_what_the_specification_asks_for(with_cases: dict[str, Any]) -> None:
+    assert list(specified(with_cases, "metrics")) == ["1", "2", "3"]
+    assert list(cases(with_cases, "metrics")) == ["<b>fog</b>", "low_light"]
+    assert len(reduction_table(with_cases, "metrics").rows) == 3
+    assert {row.cells[0] for row in fusion_table(with_cases, "metrics").rows} == {"1 clean", "2 cluttered", "3 noisy"}
+
+
+def test_a_case_shows_the_chief_methods_and_the_best_simple_rule(with_cases: dict[str, Any]) -> None:
+    del with_cases["<b>fog</b>"]
+    table = case_table(with_cases, "metrics")
+    assert table.header == ("case", "scenes", "method", "tracks dropped", "2D precision", "2D recall", "GOSPA (m)")
+    assert [row.cells[6].split(" [")[0] for row in table.rows] == ["2.00", "0.75", "0.50", "1.00"]
+    assert {row.cells[1] for row in table.rows} == {"12"}
+    assert "duration (min_hits)" in table.rows[3].cells[2]  # GOSPA of 1 m is better than the other rule's 1.25 m
+    assert [sorted(row.best) for row in table.rows] == [[], [4], [4, 6], []]  # precision is level, GOSPA is not
+
+
+def test_the_fusion_in_use_is_shown_as_well(with_cases: dict[str, Any]) -> None:
+    rows = [row for row in case_table(with_cases, "metrics").rows if row.cells[0] == "<b>fog</b>"]
+    assert [row.cells[6].split(" [")[0] for row in rows] == ["2.00", "0.75", "1.50", "0.50", "1.00"]
+
+
+def test_each_kind_of_ghost_of_a_case_has_a_line_and_the_best_witness_is_marked(with_cases: dict[str, Any]) -> None:
+    table = rejected_table(with_cases, "metrics")
+    rows = [row for row in table.rows if row.cells[0] == "low light"]
+    assert [row.cells[1:3] for row in rows] == [("glare", "40"), ("static glare", "7")]
+    assert [cell.split("[")[0].strip() for cell in rows[0].cells[3:]] == [
+        f"{percent}{NO_BREAK}%" for percent in ("50.0", "25.0", "12.5", "75.0")
+    ]
+    assert [row.best for row in rows] == [{6}, {5}]
+
+
+def test_a_case_without_ghosts_has_no_line_of_rejected_ones(with_cases: dict[str, Any]) -> None:
+    for name in ("low_light", "<b>fog</b>"):
+        with_cases[name]["ghost_tracks"] = {}
+    assert rejected_table(with_cases, "metrics").rows == ()
+    assert case_table({}, "metrics").rows == ()

@@ -32,6 +32,14 @@ def test_a_strip_shows_the_crops_in_colour_with_their_lift(make_run: Make, examp
     assert bgr is not None
     assert bgr.shape == (64, 64, 3)
     assert tuple(bgr[0, 0]) == (0, 0, 200)  # blue, green, red
+    assert strip.facts == "truth: real object, probability 0.750, 3 frames"
+
+
+def test_a_ghost_is_called_by_its_cause_and_not_by_how_long_it_lasts(make_run: Make, example: Example) -> None:
+    run = make_run("run")
+    ghost = example(1, "false_positive", 3) | {"kind": "brief", "ghost": "static_glare"}
+    (strip,) = strips_of(run.config, {"track-0001": ghost}, "examples.json", run.folders.scenes)
+    assert strip.facts.startswith("truth: static glare, ")
 
 
 def test_each_outcome_shows_at_most_so_many_tracks(make_run: Make, example: Example) -> None:

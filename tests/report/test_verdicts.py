@@ -1,159 +1,189 @@
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.report.conftest import CONFIG
 
-from track_persistence.core.params import load_section
-from track_persistence.report.config import ReportConfig
-from track_persistence.report.verdicts import Verdict, verdicts_of
+from track_persistence.report.verdict import Verdict
+from track_persistence.report.verdicts import verdicts_of
 
-Metrics = dict[str, Any]
+Metrics = dict[str, dict[str, Any]]
 Measured = Callable[..., dict[str, float]]
-CONFIG = load_section(Path(__file__).parents[2] / "params.yaml", "report", ReportConfig)
+ORIGINS = {name: f"{name}.json" for name in ("train", "fuse", "ablate", "scenarios")}
 
 
-def judge(train: dict[str, Any], scenarios: dict[str, Any], claim: str) -> Verdict:
-    found = [item for item in verdicts_of(CONFIG, train, scenarios, ("train", "scenarios")) if claim in item.claim]
-    assert len(found) == 1
+def judge(metrics: Metrics, claim: str) -> Verdict:
+    groups = verdicts_of(CONFIG, metrics, ORIGINS)
+    found = [verdict for group in groups.values() for verdict in group if claim in verdict.claim]
+    assert len(found) == 1, [verdict.claim for verdict in found]
     return found[0]
 
 
-def test_an_accuracy_above_the_requirement_meets_it_and_the_duration_rule_stands_beside_it(
-    train_metrics: Metrics, scenario_metrics: Metrics
-) -> None:
-    verdict = judge(train_metrics, scenario_metrics, "Validation accuracy")
-    assert verdict.status == "met"
+def test_verdicts_stand_by_profile_and_cases_apart_from_the_specified_scenarios(metrics: Metrics) -> None:
+    assert list(verdicts_of(CONFIG, metrics, ORIGINS)) == [
+        "Matched profile",
+        "Nominal profile",
+        "Cues and encoders",
+        "Scenarios in 3D",
+    ]
+    metrics["scenarios"]["mirror"] = metrics["scenarios"]["1"] | {"expected_filtered": None}
+    assert list(verdicts_of(CONFIG, metrics, ORIGINS))[-1] == "Hard cases in 3D"
+
+
+def test_an_accuracy_above_the_requirement_meets_it_and_the_duration_rule_stands_beside_it(metrics: Metrics) -> None:
+    verdict = judge(metrics, "validation accuracy")
+    assert verdict.status == "met" and verdict.claim.startswith("Nominal profile")
     assert "98.0 % [96.0, 100.0]" in verdict.finding
     assert "duration rule" in verdict.finding and "100.0 % [98.0, 102.0]" in verdict.finding
 
 
-def test_an_accuracy_equal_to_the_requirement_does_not_exceed_it(
-    train_metrics: Metrics, scenario_metrics: Metrics, measured: Measured
-) -> None:
-    train_metrics["validation"]["by_frames"]["whole"]["transformer"]["accuracy"] = measured(0.95)
-    assert judge(train_metrics, scenario_metrics, "Validation accuracy").status == "missed"
+def test_an_accuracy_equal_to_the_requirement_does_not_exceed_it(metrics: Metrics, measured: Measured) -> None:
+    metrics["train"]["nominal"]["validation"]["by_frames"]["whole"]["transformer"]["accuracy"] = measured(0.95)
+    assert judge(metrics, "validation accuracy").status == "missed"
 
 
-def test_a_baseline_that_wins_is_said_to_win(train_metrics: Metrics, scenario_metrics: Metrics) -> None:
-    verdict = judge(train_metrics, scenario_metrics, "on whole tracks (test accuracy)")
+BEATS = "Matched profile: the filter beats every simple baseline"
+
+
+def test_a_baseline_that_wins_is_said_to_win(metrics: Metrics) -> None:
+    verdict = judge(metrics, f"{BEATS} on whole tracks (test accuracy)")
     assert verdict.status == "missed"
     assert verdict.finding.startswith("The baseline wins")
     assert "duration (min_hits) 100.0 %" in verdict.finding
 
 
-def test_a_lead_beyond_the_intervals_is_a_lead(train_metrics: Metrics, scenario_metrics: Metrics) -> None:
-    assert judge(train_metrics, scenario_metrics, "after 3 frames").status == "met"
+def test_a_lead_beyond_the_intervals_is_a_lead(metrics: Metrics) -> None:
+    assert judge(metrics, f"{BEATS} after 3 frames").status == "met"
 
 
-def test_a_lead_within_the_intervals_is_undecided(
-    train_metrics: Metrics, scenario_metrics: Metrics, measured: Measured
-) -> None:
-    train_metrics["test"]["by_frames"]["3"]["no_pixels"]["auc"] = measured(
-        0.92
-    )  # [0.90, 0.94] reaches into [0.91, 0.95]
-    verdict = judge(train_metrics, scenario_metrics, "after 3 frames")
+@pytest.mark.parametrize("rival", ["no_pixels", "bytetrack", "sum_confidence"])
+def test_a_lead_within_the_intervals_is_undecided(metrics: Metrics, measured: Measured, rival: str) -> None:
+    by_frames = metrics["train"]["matched"]["test"]["by_frames"]
+    by_frames["3"][rival]["auc"] = measured(0.92)  # [0.90, 0.94] reaches into [0.91, 0.95]
+    verdict = judge(metrics, f"{BEATS} after 3 frames")
     assert verdict.status == "open"
     assert "overlap" in verdict.finding
 
 
-def test_equal_scores_are_level(train_metrics: Metrics, scenario_metrics: Metrics, measured: Measured) -> None:
-    train_metrics["test"]["by_frames"]["3"]["no_pixels"]["auc"] = measured(0.93)
-    assert "level" in judge(train_metrics, scenario_metrics, "after 3 frames").finding
+def test_equal_scores_are_level(metrics: Metrics, measured: Measured) -> None:
+    metrics["train"]["matched"]["test"]["by_frames"]["3"]["sprt"]["auc"] = measured(0.93)
+    assert "level" in judge(metrics, f"{BEATS} after 3 frames").finding
 
 
-def test_a_split_of_one_class_decides_nothing(train_metrics: Metrics, scenario_metrics: Metrics) -> None:
-    for method in train_metrics["test"]["by_frames"]["3"].values():
+def test_a_split_of_one_class_decides_nothing(metrics: Metrics) -> None:
+    for method in metrics["train"]["matched"]["test"]["by_frames"]["3"].values():
         if isinstance(method, dict):
             method["auc"] = {"value": None, "low": None, "high": None}
-    assert judge(train_metrics, scenario_metrics, "after 3 frames").status == "open"
+    assert judge(metrics, f"{BEATS} after 3 frames").status == "open"
+    assert judge(metrics, "Matched profile: AUC after 3 frames").status == "open"
+
+
+def test_targets_are_judged_on_their_own_profile_and_age(metrics: Metrics) -> None:
+    assert judge(metrics, "Matched profile: AUC after 1 frame is at least 0.92").status == "missed"  # 0.81
+    assert judge(metrics, "Matched profile: AUC after 3 frames is at least 0.92").status == "met"  # 0.93
+    assert judge(metrics, "Nominal profile: accuracy on whole tracks is at least 99 %").status == "missed"  # 98 %
+
+
+def test_the_worst_age_decides_on_the_calibration(metrics: Metrics, measured: Measured) -> None:
+    verdict = judge(metrics, "expected calibration error is at most 3 %")
+    assert verdict.status == "missed" and "5.0 % [4.5, 5.5], on whole tracks" in verdict.finding
+    for age in ("1", "3", "10", "whole"):
+        metrics["train"]["matched"]["test"]["by_frames"][age]["transformer"]["calibration_error"] = measured(0.03)
+    assert judge(metrics, "expected calibration error is at most 3 %").status == "met"
+
+
+SOONER = "Matched profile: at equal error the filter"
+
+
+def test_delays_are_held_against_the_target_and_against_equality(metrics: Metrics) -> None:
+    target = judge(metrics, f"{SOONER} needs at most 0.5 times the frames of the rule: sequential test")
+    assert target.status == "met"
+    assert "takes 4.00 frames on average, the filter 2.00: 0.50 [0.40, 0.60]" in target.finding
+    assert judge(metrics, f"{SOONER} decides sooner than the rule: sequential test").status == "met"
+
+
+def test_a_baseline_whose_error_the_filter_never_reaches_is_the_winner(metrics: Metrics) -> None:
+    verdict = judge(metrics, f"{SOONER} decides sooner than the rule: duration (min_hits)")
+    assert verdict.status == "missed"
+    assert verdict.finding.startswith("The baseline wins: no rule of the filter errs as little, 10.0 %")
+
+
+def test_a_baseline_is_given_its_soonest_rule_of_that_error(metrics: Metrics) -> None:
+    early = metrics["train"]["matched"]["early"]
+    early["curves"]["sprt"].append(early["curves"]["sprt"][0] | {"error": 0.19, "frames": 2.5})
+    verdict = judge(metrics, f"{SOONER} needs at most 0.5 times the frames of the rule: sequential test")
+    assert verdict.status == "missed"  # 2 frames of the filter over 2.5
+    assert "takes 2.50 frames on average, the filter 2.00: 0.80 times" in verdict.finding
+    early["curves"]["sprt"][-1]["frames"] = 1.6
+    verdict = judge(metrics, f"{SOONER} decides sooner than the rule: sequential test")
+    assert verdict.status == "missed" and verdict.finding.startswith("The baseline wins.")
+
+
+def test_the_length_battery_names_the_check_that_failed(metrics: Metrics) -> None:
+    claim = "Nominal profile: the model does not lean on the length"
+    assert judge(metrics, claim).status == "met"
+    part = metrics["train"]["nominal"]["length"]["test"]
+    part["checks"]["ghosts_gained_by_tiling"] = {"value": 0.2, "limit": 0.05, "passes": False}
+    part["passes"] = False
+    verdict = judge(metrics, claim)
+    assert verdict.status == "missed"
+    assert verdict.finding.startswith(
+        "It leans on length: ghosts kept more often when their frames are repeated (test)."
+    )
 
 
 @pytest.mark.parametrize(
-    ("dropped", "width", "status"),
+    ("value", "width", "status"),
     [
-        (0.63, 0.01, "met"),  # 0.667 - 0.63 = 0.037, within the tolerance of 0.05
-        (0.60, 0.01, "missed"),  # 0.067 away, interval ends at 0.61
-        (0.60, 0.07, "met"),  # the interval [0.53, 0.67] holds 0.667
+        (0.515, 0.01, "met"),  # 0.015 away
+        (0.55, 0.04, "open"),  # [0.51, 0.59] reaches into [0.48, 0.52]
+        (0.45, 0.04, "open"),
+        (0.6, 0.04, "missed"),
     ],
 )
-def test_a_reduction_is_met_near_the_expected_share_or_with_it_in_the_interval(
-    dropped: float, width: float, status: str, train_metrics: Metrics, scenario_metrics: Metrics, measured: Measured
+def test_length_alone_is_to_say_nothing_on_the_matched_profile(
+    metrics: Metrics, measured: Measured, value: float, width: float, status: str
 ) -> None:
-    scenario_metrics["2"]["track_reduction"] = measured(dropped, width)
-    assert judge(train_metrics, scenario_metrics, "67 % of the tracks").status == status
+    metrics["train"]["matched"]["length"]["test"]["length_alone_auc"] = measured(value, width)
+    assert judge(metrics, "the length of a track alone tells nothing").status == status
 
 
-def test_a_filter_that_worsens_the_3d_result_is_said_to(
-    train_metrics: Metrics, scenario_metrics: Metrics, measured: Measured
-) -> None:
-    scenario_metrics["1"]["appearance"]["gospa_change_m"] = measured(0.5)
-    assert judge(train_metrics, scenario_metrics, "Scenario 1 clean: the 3D result").status == "missed"
-    scenario_metrics["1"]["appearance"]["gospa_change_m"] = measured(0.01)  # [-0.01, 0.03] holds 0
-    assert judge(train_metrics, scenario_metrics, "Scenario 1 clean: the 3D result").status == "open"
+def test_calibration_that_worsens_the_probabilities_is_said_to(metrics: Metrics) -> None:
+    claim = "Matched profile: calibration does not worsen"
+    assert judge(metrics, claim).status == "met"
+    metrics["train"]["matched"]["calibration"]["test_ece_after"] = 0.07
+    assert judge(metrics, claim).status == "missed"
 
 
-@pytest.mark.parametrize(
-    ("gospa_m", "width", "status"),
-    [
-        (0.5, 0.01, "met"),  # level with appearance alone
-        (0.53, 0.02, "open"),  # [0.51, 0.55] reaches into [0.48, 0.52]
-        (0.6, 0.01, "missed"),
-    ],
-)
-def test_the_fusion_stands_beside_its_parts(
-    train_metrics: Metrics,
-    scenario_metrics: Metrics,
-    measured: Measured,
-    gospa_m: float,
-    width: float,
-    status: str,
-) -> None:
-    scenario = scenario_metrics["2"]
-    scenario["geometry"] = scenario["off"]
-    scenario["both"] = scenario["off"] | {"gospa_m": measured(gospa_m, width)}
-    verdict = judge(train_metrics, scenario_metrics, "Scenario 2 cluttered: appearance and geometry together")
-    assert verdict.status == status
-    assert "by appearance 0.50 [0.48, 0.52] m, by geometry 2.00 [1.98, 2.02] m" in verdict.finding
+def test_the_fusion_is_held_against_its_best_part_and_its_plain_sum(metrics: Metrics, measured: Measured) -> None:
+    parts = "Nominal profile: all witnesses together tell more than the best of them alone"
+    weights = "Nominal profile: weighing the witnesses is better than adding"
+    assert judge(metrics, parts).status == judge(metrics, weights).status == "met"
+    found = metrics["fuse"]["nominal"]["test"]["by_frames"]["3"]
+    found["geometry"]["auc"] = measured(0.95)
+    found["plain_sum"]["auc"] = measured(0.895, 0.01)
+    verdict = judge(metrics, parts)
+    assert verdict.status == "missed" and verdict.finding.startswith("Geometry alone wins.")
+    assert judge(metrics, weights).status == "open"
 
 
-@pytest.mark.parametrize(
-    ("nees", "status", "words"),
-    [
-        (2.9, "met", "expected 3 and by chance 2.00 to 4.20"),
-        (5.0, "missed", "too small"),
-        (1.0, "missed", "larger than need be"),
-        (None, "open", "no 3D track"),
-    ],
-)
-def test_the_stated_uncertainty_is_held_against_the_errors(
-    train_metrics: Metrics, scenario_metrics: Metrics, nees: float | None, status: str, words: str
-) -> None:
-    scenario_metrics["3"]["appearance"]["paths"]["nees_one_frame_a_path"]["value"] = nees
-    verdict = judge(train_metrics, scenario_metrics, "Scenario 3 noisy: the 3D tracks are as uncertain")
-    assert verdict.status == status
-    assert words in verdict.finding
+def test_the_encoder_is_held_against_the_best_cue_that_needs_none(metrics: Metrics, measured: Measured) -> None:
+    claim = "Matched profile: the trained encoder tells more than any cheaper cue after 3 frames"
+    assert judge(metrics, claim).status == "met"  # colour and gradients: 0.05 less, within 0.01
+    rival = metrics["ablate"]["test"]["by_frames"]["3"]["linear"]["cheap_pixels"]
+    rival |= {"auc": measured(0.89), "minus_transformer_magvit": measured(-0.01, 0.02)}
+    verdict = judge(metrics, claim)
+    assert verdict.status == "open" and "histograms and thumbnail, logistic regression" in verdict.finding
+    rival |= {"auc": measured(0.93), "minus_transformer_magvit": measured(0.03, 0.02)}
+    verdict = judge(metrics, claim)
+    assert verdict.status == "missed" and verdict.finding.startswith("The cheaper cue wins.")
 
 
-@pytest.mark.parametrize(
-    ("gospa_m", "width", "status", "words"),
-    [
-        (0.4, 0.01, "missed", "The simple rule wins"),
-        (0.5, 0.01, "open", "level"),
-        (0.53, 0.02, "open", "overlap"),  # [0.51, 0.55] against the filter's [0.48, 0.52]
-        (0.9, 0.01, "met", "ahead"),
-    ],
-)
-def test_the_simple_rules_stand_beside_the_filter_in_3d(
-    train_metrics: Metrics,
-    scenario_metrics: Metrics,
-    measured: Measured,
-    gospa_m: float,
-    width: float,
-    status: str,
-    words: str,
-) -> None:
-    scenario_metrics["2"]["min_hits"] = scenario_metrics["2"]["off"] | {"gospa_m": measured(gospa_m, width)}
-    verdict = judge(train_metrics, scenario_metrics, "than that of the simple rules")
-    assert verdict.status == status
-    assert words in verdict.finding
+def test_boxes_and_confidences_are_credited_only_beyond_the_interval(metrics: Metrics, measured: Measured) -> None:
+    claim = "boxes and confidences add to the pixels after 3 frames"
+    assert judge(metrics, claim).status == "met"
+    both = metrics["ablate"]["test"]["by_frames"]["3"]["transformer"]["both"]
+    both["minus_transformer_magvit"] = measured(0.01, 0.02)
+    assert judge(metrics, claim).status == "open"
+    both["minus_transformer_magvit"] = measured(-0.01, 0.02)
+    assert judge(metrics, claim).finding.startswith("Pixels alone win.")

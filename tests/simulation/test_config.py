@@ -14,7 +14,8 @@ PARAMS = Path(__file__).parents[2] / "params.yaml"
     ("keys", "value", "rule"),
     [
         (("scenes",), 0, "generate.scenes"),
-        (("profile",), "matched", "generate.profile"),
+        (("matched", "lives", "fragments"), [0.5, 0.3], "generate.matched.lives.fragments"),
+        (("matched", "kinds"), {"unicorn": 1.0}, "generate.matched.kinds"),
         (("objects", "depth_m"), [30.0, 3.0], "generate.objects.depth_m"),
         (("rig", "distortion"), [[0.1], [0.1]], "generate.rig.distortion.0"),
         (("tracks", "mix"), [0.6, 0.3, 0.3], "generate.tracks"),

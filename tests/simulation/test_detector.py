@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from track_persistence.simulation.config import GenerateConfig
-from track_persistence.simulation.detector import confidences, detected, jittered
+from track_persistence.simulation.detector import confidences, detected, jittered, nominal_scores
 
 IMAGE = (1280, 720)
 
@@ -45,9 +45,9 @@ def test_hidden_objects_are_missed_more_often(config: GenerateConfig) -> None:
 def test_confidence_rises_with_size_and_clearness_and_lies_in_its_range(config: GenerateConfig) -> None:
     def mean(side: float, clear: float) -> float:
         boxes = np.tile([0.0, 0.0, side, side], (50, 1))
-        rng = np.random.default_rng(2)
+        rng, scores = np.random.default_rng(2), nominal_scores(config.detector, "persistent")
         found = np.concatenate(
-            [confidences(rng, config.detector, "persistent", boxes, np.full(50, clear)) for _ in range(40)]
+            [confidences(rng, config.detector, scores, boxes, np.full(50, clear)) for _ in range(40)]
         )
         assert found.dtype == np.float32
         assert ((found >= 0) & (found <= 1)).all()

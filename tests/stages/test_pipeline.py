@@ -17,7 +17,19 @@ from track_persistence.core.files import read_json
 
 pytestmark = pytest.mark.slow
 
-STAGES = ["generate", "tokenizer", "extract", "train", "geometry", "scenarios", "analyze", "explain", "report"]
+STAGES = [
+    "generate",
+    "tokenizer",
+    "extract",
+    "train",
+    "geometry",
+    "fuse",
+    "ablate",
+    "scenarios",
+    "analyze",
+    "explain",
+    "report",
+]
 PATIENCE_S = 60.0
 UP_TO_DATE = "Data and pipelines are up to date."
 
@@ -26,7 +38,7 @@ def test_every_stage_has_run_and_its_results_are_in_the_report(pipeline: Any) ->
     lock = YAML(typ="safe").load(pipeline.folder / "dvc.lock")
     assert sorted(lock["stages"]) == sorted(STAGES)
     page = (pipeline.folder / "reports" / "report.html").read_text()
-    accuracy = read_json(pipeline.folder / "metrics" / "train.json")["validation"]["by_frames"]["whole"]
+    accuracy = read_json(pipeline.folder / "metrics" / "train.json")["nominal"]["validation"]["by_frames"]["whole"]
     assert f"{100 * accuracy['transformer']['accuracy']['value']:.1f} %" in page
     assert page.count('class="strip"') >= 1
 
@@ -102,7 +114,7 @@ def killed_and_run_again(
 def test_extract_killed_midway_goes_on_to_the_same_bytes(pipeline: Any, tmp_path: Path) -> None:
     flags = {"data-dir": "data/scenes", "magvit-checkpoint": "models/tokenizer/magvit.safetensors"}
     printed, files = killed_and_run_again(pipeline, tmp_path, "extract", flags, "*.h5")
-    assert "of 4 shards are in" in printed
+    assert "of 12 shards are in" in printed
     assert files == pipeline.elsewhere(pipeline.folder / "data" / "features").contents(".")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from track_persistence.classifier.baselines import STATISTICS
 from track_persistence.classifier.checkpoint import save_classifier
 from track_persistence.classifier.model import create_model
 from track_persistence.core.files import file_digest
@@ -18,7 +19,9 @@ from track_persistence.magvit.checkpoint import save_tokenizer
 from track_persistence.magvit.config import ArchitectureConfig
 from track_persistence.magvit.tokenizer import TrackTokenizer
 from track_persistence.stereo.config import SmoothingConfig, StereoConfig
-from track_persistence.tracking.config import TrackingConfig
+from track_persistence.tracking.aged_logistic import AgedLogistic
+from track_persistence.tracking.config import FUSIONS, TrackingConfig, Witnesses
+from track_persistence.tracking.fusion_model import FusionModel, Stacker
 
 THRESHOLD, TEMPERATURE = 0.5, 0.01
 
@@ -79,7 +82,7 @@ def rig() -> StereoRig:
 @pytest.fixture
 def config() -> TrackingConfig:
     return TrackingConfig(
-        fusion="appearance",
+        fusion=("appearance",),
         geometry_threshold=0.5,
         smoothing=SmoothingConfig(
             motion="off", process_psd=0.5, speed_sigma_mps=5.0, student_dof=5.0, iterations=5, max_sigma_m=3.0
@@ -123,3 +126,24 @@ def still_track(rig: StereoRig) -> Callable[..., Track]:
         )
 
     return make
+
+
+@pytest.fixture
+def fusion_model() -> FusionModel:
+    """Statistics say hits less 2.5; in every fusion a witness counts half at any age.
+
+    The base is 1/4 for a group and -1/4 for a track without partner.
+    """
+
+    def half(chosen: Witnesses, base: float) -> AgedLogistic:
+        return AgedLogistic(ages=(1.0,), base=(base,), weights=dict.fromkeys(chosen, (0.5,)))
+
+    return FusionModel(
+        format="track_persistence.fusion",
+        statistics=AgedLogistic(
+            ages=(1.0,), base=(-2.5,), weights={name: (1.0 if name == "hits_frames" else 0.0,) for name in STATISTICS}
+        ),
+        stackers={
+            name: Stacker(group=half(chosen, 0.25), alone=half(chosen, -0.25)) for name, chosen in FUSIONS.items()
+        },
+    )

@@ -18,8 +18,9 @@ from track_persistence.tracking.config import TrackingConfig
 from track_persistence.tracking.geometry import judge_geometry
 from track_persistence.tracking.geometry_config import GeometryConfig
 from track_persistence.tracking.geometry_fit import fit_geometry
-from track_persistence.tracking.geometry_samples import Sample, samples_of
+from track_persistence.tracking.geometry_samples import TrackSample, samples_of
 from track_persistence.tracking.geometry_train import Settings, read_samples, run
+from track_persistence.tracking.held_back import read_verdicts
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 MOTION = MotionPrior(0.1, 3.0)
@@ -35,6 +36,13 @@ def scenes() -> list[StereoScene]:
 @pytest.fixture(scope="module")
 def tracking() -> TrackingConfig:
     return load_section(PARAMS, "tracking", TrackingConfig)
+
+
+def write_shards(folder: Path, scenes: list[StereoScene]) -> None:
+    """Two shards of each profile; both hold the same scenes, which is as good as others here."""
+    for profile in ("matched", "nominal"):
+        for number in (0, 2):
+            write_scenes(folder / f"{profile}-{number}.h5", scenes[number : number + 2], {"profile": profile})
 
 
 def settings(tracking: TrackingConfig, folder: Path) -> Settings:
@@ -89,29 +97,76 @@ def test_a_sample_survives_json(scenes: list[StereoScene], tracking: TrackingCon
     samples = list(samples_of(scenes[0], (1,), tracking.stereo, MOTION))
     kinds = {type(sample.cues) for sample in samples}
     assert kinds == {GeometryCues, UnpairedCues}
-    back = [Sample.from_json(json.loads(json.dumps(sample.to_json()))) for sample in samples]
+    back = [TrackSample.from_json(json.loads(json.dumps(sample.to_json()))) for sample in samples]
     assert back == samples
+
+
+def test_a_sample_names_its_partner_and_what_was_seen_of_it(
+    rig: StereoRig, tracking: TrackingConfig, still_track: StillTrack
+) -> None:
+    first = LabelledTrack(still_track(0, 3, (0.2, -1, 10), [0, 1, 2, 3]), Kind.PERSISTENT, object_id=4)
+    second = LabelledTrack(still_track(1, 8, (0.2, -1, 10), [1, 2, 3]), Kind.PERSISTENT, object_id=4)
+    alone = LabelledTrack(still_track(0, 5, (3, 3, 9), [2]), Kind.NOISE, Ghost.NOISE)
+    scene = StereoScene(0, rig, ((first, alone), (second,)), ())
+    found = {(s.camera, s.track_id, s.age): s for s in samples_of(scene, (1, 3), tracking.stereo, MOTION)}
+    assert len(found) == 9
+    assert [(found[0, 3, age].partner_id, found[0, 3, age].partner_hits) for age in range(3)] == [
+        (None, 0),  # the other camera sees it from frame 1 on
+        (8, 2),
+        (8, 3),
+    ]
+    assert (found[1, 8, 0].hits, found[1, 8, 0].partner_id, found[1, 8, 0].partner_hits) == (1, 3, 2)
+    assert {found[0, 5, age].partner_id for age in range(3)} == {None}
+
+
+def test_fragments_and_duplicates_of_one_object_are_grouped_one_to_one(
+    rig: StereoRig, tracking: TrackingConfig, still_track: StillTrack
+) -> None:
+    """Several tracks of one camera may show one object; each gets its sample and at most one partner."""
+    place = (0.2, -1, 10)
+    fragments = [
+        LabelledTrack(still_track(0, number, place, frames), Kind.PERSISTENT, object_id=4)
+        for number, frames in enumerate((range(0, 6), range(8, 12), range(14, 30)))
+    ]
+    duplicate = LabelledTrack(still_track(0, 9, place, range(2, 10)), Kind.BRIEF, Ghost.DUPLICATE, object_id=4)
+    whole = LabelledTrack(still_track(1, 1, place, range(30)), Kind.PERSISTENT, object_id=4)
+    scene = StereoScene(0, rig, ((*fragments, duplicate), (whole,)), ())
+    samples = [s for s in samples_of(scene, (3,), tracking.stereo, MOTION) if s.age == 1]
+    assert sorted((s.camera, s.track_id) for s in samples) == [(0, 0), (0, 1), (0, 2), (0, 9), (1, 1)]
+    (partner,) = [s for s in samples if s.camera == 0 and s.partner_id == 1]
+    (seen,) = [s for s in samples if s.camera == 1]
+    assert (seen.partner_id, seen.partner_hits) == (partner.track_id, partner.hits)
+    assert partner.track_id == 2  # the longest fragment: the most joint frames
+    for left in (s for s in samples if s.partner_id is None):
+        # What tells a fragment from a ghost: a track fits it, though that one is taken.
+        assert isinstance(left.cues, UnpairedCues) and left.cues.best_log_likelihood_ratio > 0
 
 
 @pytest.mark.slow
 def test_the_stage_writes_metrics_beside_rules_and_the_same_bytes_again(
     scenes: list[StereoScene], tracking: TrackingConfig, tmp_path: Path
 ) -> None:
-    write_scenes(tmp_path / "in" / "a.h5", scenes[:2], {})
-    write_scenes(tmp_path / "in" / "b.h5", scenes[2:], {})
+    write_shards(tmp_path / "in", scenes)
     for name in ("one", "two"):
         run(settings(tracking, tmp_path), tmp_path / "in", tmp_path / name)
     for file in ("model.json", "metrics.json"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
     metrics: dict[str, Any] = json.loads((tmp_path / "one" / "metrics.json").read_text())
-    for part in metrics.values():
-        assert set(part["by_frames"]) == {"1", "3", "whole"}
-        assert set(part["by_frames"]["3"]) == {"tracks", "geometry", "min_hits", "mean_confidence"}
+    assert set(metrics) == {"matched", "nominal"}
+    for by_split in metrics.values():
+        assert set(by_split) == {"validation", "test"}
+        for part in by_split.values():
+            assert set(part["by_frames"]) == {"1", "3", "whole"}
+            assert set(part["by_frames"]["3"]) == {"tracks", "geometry", "min_hits", "mean_confidence"}
     stored = list((tmp_path / "store" / "geometry").glob("*.json"))
-    assert len(stored) == 2
-    assert sum(len(read_samples(path)) for path in stored) == 3 * sum(
-        len(own) for scene in scenes for own in scene.tracks
-    )
+    assert len(stored) == 4
+    counts = [3 * sum(len(own) for own in scene.tracks) for scene in scenes]
+    assert sum(len(read_samples(path)) for path in stored) == 2 * sum(counts)
+    verdicts = read_verdicts(tmp_path / "one" / "verdicts.csv")
+    assert len(verdicts) == 2 * (counts[2] + counts[3])  # the held-back scenes of both profiles
+    assert {(item.profile, item.split) for item in verdicts} == {
+        (profile, split) for profile in metrics for split in ("validation", "test")
+    }
 
 
 def test_a_pair_of_an_object_and_a_ghost_is_no_real_thing(

@@ -7,10 +7,11 @@ import pytest
 
 from track_persistence.core.errors import DataError, ParamsError
 from track_persistence.core.rig import CameraRig, StereoRig
-from track_persistence.core.types import BoxTrack, CameraTracks, CropArray, Track
+from track_persistence.core.types import BoxTrack, CameraTracks, Track
 from track_persistence.stereo.triangulation import Status
 from track_persistence.tracking.config import TrackingConfig
 from track_persistence.tracking.filter import PersistenceFilter
+from track_persistence.tracking.fusion_model import FusionModel
 from track_persistence.tracking.results import Verdict, probability
 from track_persistence.tracking.tracker import Integrated3DTracker
 
@@ -23,11 +24,11 @@ class GreyJudge:
 
     threshold = 0.5
 
-    def predict_many(self, tracks: Sequence[CropArray]) -> list[Verdict]:
+    def predict_tracks(self, tracks: Sequence[Track]) -> list[Verdict]:
         verdicts = []
-        for pixels in tracks:
-            log_odds = float(pixels[0, 0, 0, 0]) - 100
-            attention = np.full(len(pixels), 1 / len(pixels), np.float32)
+        for track in tracks:
+            log_odds = float(track.crops[0, 0, 0, 0]) - 100
+            attention = np.full(len(track), 1 / len(track), np.float32)
             verdicts.append(Verdict(log_odds >= 0, probability(log_odds), log_odds, attention))
         return verdicts
 
@@ -128,14 +129,51 @@ def test_statistics_add_up_over_scenes(rig: StereoRig, config: TrackingConfig, s
 
 
 def test_a_filter_is_needed_to_filter(config: TrackingConfig) -> None:
-    with pytest.raises(ParamsError, match=r"tracking\.fusion is appearance, but persistence_filter is None"):
+    with pytest.raises(ParamsError, match=r"tracking\.fusion is \[appearance\], but persistence_filter is None"):
         Integrated3DTracker(persistence_filter=None, use_filter=True, config=config)
 
 
-@pytest.mark.parametrize("fusion", ["geometry", "both"])
-def test_geometry_needs_its_model(config: TrackingConfig, fusion: str) -> None:
-    with pytest.raises(ParamsError, match=f"tracking.fusion is {fusion}, but geometry is None"):
-        Integrated3DTracker(GreyJudge(), config=config.model_copy(update={"fusion": fusion}))
+@pytest.mark.parametrize(
+    ("witnesses", "missing"),
+    [
+        (("geometry",), "geometry"),
+        (("appearance", "geometry"), "geometry"),
+        (("statistics",), "fusion"),
+        (("appearance", "statistics"), "fusion"),
+    ],
+)
+def test_a_witness_needs_its_model(config: TrackingConfig, witnesses: tuple[str, ...], missing: str) -> None:
+    with pytest.raises(ParamsError, match=rf"tracking\.fusion is \[{', '.join(witnesses)}\], but {missing} is None"):
+        Integrated3DTracker(GreyJudge(), config=config.model_copy(update={"fusion": witnesses}))
+
+
+def test_statistics_need_no_pixels_and_join_the_decision(
+    rig: StereoRig, config: TrackingConfig, still_track: StillTrack, fusion_model: FusionModel
+) -> None:
+    boxes = [
+        [BoxTrack(item.camera, item.track_id, item.frames, item.boxes_xywh_px, item.confidences) for item in view]
+        for view in scene(rig, still_track)
+    ]
+    alone = config.model_copy(update={"fusion": ("statistics",)})
+    _, decisions = Integrated3DTracker(None, rig=rig, config=alone, fusion=fusion_model).process_scene(*boxes)
+    # The model's log-odds are the hits less 2.5: pairs of 4 and 3, of 2 and 2 frames, and one of 1.
+    assert [item.log_odds for item in decisions] == [
+        {"statistics": value, "total": value} for value in (1.0, -0.5, -1.5, -0.5, 1.0)
+    ]
+    assert [item.is_persistent for item in decisions] == [True, False, False, False, True]
+    both = config.model_copy(update={"fusion": ("appearance", "statistics")})
+    _, decisions = Integrated3DTracker(GreyJudge(), config=both, fusion=fusion_model).process_scene(
+        *scene(rig, still_track)
+    )
+    # Every witness counts half, and the base is 0.25: (4 - 2) / 2 / 2 + 1 / 2 + 0.25.
+    assert decisions[0].log_odds == {
+        "own": 4.0,
+        "partner": -2.0,
+        "base": 0.25,
+        "appearance": 0.5,
+        "statistics": 0.5,
+        "total": 1.25,
+    }
 
 
 def test_plain_sequences_take_the_calibration_of_the_tracker(

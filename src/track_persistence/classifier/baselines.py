@@ -1,11 +1,11 @@
-"""What can be told without pixels: duration, confidence, and a logistic regression on simple statistics.
+"""What can be told without pixels: two rules by name, and a logistic regression on simple statistics.
 
 Every function looks at the first min(a, T) observed frames of a track and takes a `Track` or `LabelledFeatures` alike.
 S statistics of a track, N tracks.
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from track_persistence.classifier.rules import Timeline, rule_score
 from track_persistence.core.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -35,30 +36,14 @@ INVERSE_REGULARISATION = 1.0
 MOST_ITERATIONS = 1000
 
 
-class Timeline(Protocol):
-    """What a track shows besides its pixels; shapes as in `Track`."""
-
-    @property
-    def frames(self) -> NDArray[np.int32]:
-        """Frame numbers, (T,)."""
-
-    @property
-    def boxes_xywh_px(self) -> NDArray[np.float32]:
-        """Boxes, (T, 4)."""
-
-    @property
-    def confidences(self) -> NDArray[np.float32]:
-        """Detector confidences, (T,)."""
-
-
 def min_hits_score(track: Timeline, frames_seen: int | None) -> float:
-    """Return the number of observed frames so far; `frames_seen` None takes the whole track."""
-    return float(len(track.frames[:frames_seen]))
+    """Return the longest run of hits so far; `frames_seen` None takes the whole track."""
+    return rule_score("min_hits", track, frames_seen)
 
 
 def mean_confidence_score(track: Timeline, frames_seen: int | None) -> float:
     """Return the mean detector confidence so far, in [0, 1]."""
-    return float(track.confidences[:frames_seen].mean(dtype=np.float64))
+    return rule_score("mean_confidence", track, frames_seen)
 
 
 def no_pixel_statistics(track: Timeline, frames_seen: int | None) -> Floats:

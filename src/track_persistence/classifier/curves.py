@@ -70,9 +70,14 @@ class Reliability:
         return float(np.average(np.abs(self.mean_predicted - self.fraction_positive), weights=self.count))
 
 
+def calibration_bins(probabilities: Floats) -> NDArray[np.int64]:
+    """Return the bin, 0 to `CALIBRATION_BINS` - 1, of every probability in [0, 1]."""
+    return np.minimum((probabilities * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+
+
 def reliability(probabilities: Floats, labels: Bools) -> Reliability:
     """Sort tracks into `CALIBRATION_BINS` bins by probability in [0, 1]."""
-    index = np.minimum((probabilities * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    index = calibration_bins(probabilities)
     count = np.bincount(index, minlength=CALIBRATION_BINS)
     used = np.flatnonzero(count)
     predicted = np.bincount(index, weights=probabilities, minlength=CALIBRATION_BINS)[used] / count[used]

@@ -47,7 +47,7 @@ def collate(features: Sequence[NDArray[Any]], labels: Sequence[bool] | NDArray[n
     lengths = torch.tensor([len(track) for track in features])
     padded = torch.zeros(len(features), int(lengths.max()), features[0].shape[1])
     for row, track in enumerate(features):
-        padded[row, : len(track)] = torch.from_numpy(np.asarray(track, np.float32))
+        padded[row, : len(track)] = torch.from_numpy(np.array(track, np.float32))
     valid = torch.arange(padded.shape[1]) < lengths[:, None]
     return Batch(padded, valid, torch.tensor(np.asarray(labels), dtype=torch.float32))
 
@@ -101,18 +101,69 @@ class TrackSource(Protocol):
     def labels(self) -> NDArray[np.bool_]:
         """Whether each track is a real object."""
 
+    @property
+    def profiles(self) -> NDArray[np.str_]:
+        """Where every track comes from."""
+
     def read(self, row: int, count: int) -> NDArray[Any]:
         """Return the features (count, C) of a track's first frames."""
 
 
+def length_bins(lengths: Rows) -> Rows:
+    """Return a bin of similar lengths for each length from 1 on: exact up to 8, then a quarter of an octave wide."""
+    bins: Rows = np.floor(4 * np.log2(lengths) + 1e-9).astype(np.int64)
+    return bins
+
+
+def balance_weights(
+    profiles: NDArray[np.str_],
+    lengths: Rows,
+    labels: NDArray[np.bool_],
+    share: float,
+    mode: Literal["off", "pooled", "within_profile"],
+) -> NDArray[np.float64]:
+    """Return weights (N,) in [0, 1] that leave the share of real samples at `share` at every length.
+
+    within_profile: of every profile on its own; pooled: of all together; off: all weights are 1. Where a length bin has
+    one class only, its weight is 0: there the length alone would tell the class. Of the others the scarcer class,
+    relative to `share`, keeps weight 1.
+    """
+    if mode == "off" or len(lengths) == 0:
+        return np.ones(len(lengths))
+    groups = np.unique(profiles, return_inverse=True)[1] * (mode == "within_profile")
+    cells = np.unique(np.stack([groups, length_bins(lengths)]), axis=1, return_inverse=True)[1]
+    counts = np.stack(
+        [np.bincount(cells, weights=labels == label, minlength=cells.max() + 1) for label in (False, True)]
+    )
+    wanted = np.array([1 - share, share])[:, None]
+    most = (counts / wanted).min(axis=0)
+    weights = np.divide(most * wanted, counts, out=np.zeros_like(counts), where=counts > 0)
+    return np.asarray(weights[labels.astype(np.int64), cells])
+
+
 def training_loader(source: TrackSource, rows: Rows, config: TrainConfig, seed: int, epoch: int) -> TrackLoader:
-    """Return one epoch: every track once, in random order, many of them cut to a random prefix."""
+    """Return one epoch: every track at most once, in random order, many of them cut to a random prefix.
+
+    Unless `balance_lengths` is off, tracks are left out at random: each is kept with its `balance_weights`.
+    """
     rng = generator(seed, "train-batches", epoch)
     shuffled = rng.permutation(rows)
     lengths = np.minimum(source.lengths[shuffled], config.max_frames)
     counts = draw_prefixes(lengths, config.prefix_share, config.prefix_lengths, rng)
-    number = math.ceil(len(rows) / config.batch_tracks)
-    batches = tuple(np.array_split(np.arange(len(rows)), number))
+    if config.balance_lengths != "off":
+        labels = source.labels[shuffled]
+        weights = balance_weights(
+            source.profiles[shuffled], counts, labels, float(labels.mean()), config.balance_lengths
+        )
+        taken = rng.random(len(shuffled)) < weights
+        shuffled, counts = shuffled[taken], counts[taken]
+    if len(shuffled) == 0:
+        raise DataError(
+            "train: no length is common to real and false training tracks; set train.balance_lengths to off or "
+            "generate more scenes"
+        )
+    number = math.ceil(len(shuffled) / config.batch_tracks)
+    batches = tuple(np.array_split(np.arange(len(shuffled)), number))
     return TrackLoader(source.read, source.labels, shuffled, counts, batches)
 
 

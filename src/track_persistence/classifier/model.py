@@ -1,6 +1,7 @@
 """The persistence transformer: frame features of a track to one logit and the attention behind it.
 
-B tracks in the batch, T frames after padding, N valid frames, C feature width, D model width, H heads.
+B tracks in the batch, T frames after padding, N valid frames, C input width, D model width, H heads. The input of
+a frame is the encoder's features and then the channels of `channels.no_pixel_channels`; either part may be absent.
 """
 
 import math
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from track_persistence.classifier.calibration import Calibration
 from track_persistence.classifier.layers import EncoderLayer, Packing
 from track_persistence.core.errors import DataError, ParamsError
 
@@ -22,7 +24,10 @@ LONGEST_WAVELENGTH = 10_000.0
 
 @dataclass(frozen=True)
 class Architecture:
-    """Everything that fixes the shapes of the weights, and the dropout they were trained with."""
+    """Everything that fixes the shapes of the weights, and the dropout they were trained with.
+
+    input_dim: width of the encoder's features, 0 without pixels; channel_dim: number of no-pixel channels, 0 without.
+    """
 
     input_dim: int
     hidden_dim: int
@@ -30,6 +35,12 @@ class Architecture:
     num_heads: int
     feedforward_dim: int
     dropout: float
+    channel_dim: int = 0
+
+    @property
+    def frame_dim(self) -> int:
+        """Width C of a frame's whole input."""
+        return self.input_dim + self.channel_dim
 
 
 def sinusoids(count: int, width: int, device: torch.device) -> Tensor:
@@ -43,19 +54,24 @@ def sinusoids(count: int, width: int, device: torch.device) -> Tensor:
 class PersistenceTransformer(nn.Module):
     """Decides from a track's frame features whether it is a real object.
 
-    `temperature` divides the logits in `predict`; a trained model's is read from its checkpoint.
+    `calibration` turns the logits into the log-odds of `predict`; a trained model's is read from its checkpoint.
     """
 
     def __init__(self, architecture: Architecture) -> None:
-        """Build the model; raises `ParamsError` when the heads do not divide the width."""
+        """Build the model; raises `ParamsError` when the heads do not divide the width or there is no input."""
         super().__init__()
         width, heads = architecture.hidden_dim, architecture.num_heads
         if width % (2 * heads) != 0:
             raise ParamsError(f"train.hidden_dim: {width} is no multiple of twice num_heads = {heads}; change one")
+        if architecture.frame_dim == 0:
+            raise ParamsError("classifier: input_dim and channel_dim are 0; give it features, channels or both")
         self.architecture = architecture
-        self.temperature = 1.0
-        self.input_norm = nn.LayerNorm(architecture.input_dim)
-        self.input = nn.Linear(architecture.input_dim, width)
+        self.calibration = Calibration.constant(1.0)
+        if architecture.input_dim:
+            self.input_norm = nn.LayerNorm(architecture.input_dim)
+            self.input = nn.Linear(architecture.input_dim, width)
+        if architecture.channel_dim:
+            self.channel_input = nn.Linear(architecture.channel_dim, width)
         self.layers = nn.ModuleList(
             EncoderLayer(width, heads, architecture.feedforward_dim, architecture.dropout)
             for _ in range(architecture.num_layers)
@@ -100,9 +116,8 @@ class PersistenceTransformer(nn.Module):
         """
         batch, valid = self._unpadded(features, (2, 3))
         with self._inferring():
-            probabilities: NDArray[np.float32] = (
-                torch.sigmoid(self.logits(batch, valid) / self.temperature).cpu().numpy()
-            )
+            logits = self.logits(batch, valid).cpu().numpy()
+        probabilities = self.calibration.probabilities(logits, batch.shape[1]).astype(np.float32)
         return float(probabilities[0]) if np.ndim(features) == 2 else probabilities
 
     def get_frame_importance(self, features: Any) -> NDArray[np.float32]:
@@ -118,11 +133,21 @@ class PersistenceTransformer(nn.Module):
     def _before_last_layer(self, features: Tensor, valid: Tensor) -> tuple[Tensor, Packing]:
         self._check(features, valid)
         packing = Packing.of(valid)
-        x = self.input(self.input_norm(packing.pack(features).float()))  # (N, D)
+        x = self._projected(packing.pack(features).float())  # (N, D)
         x = x + sinusoids(valid.shape[1], self.architecture.hidden_dim, x.device)[packing.positions]
         for layer in list(self.layers)[:-1]:
             x = layer(x, packing)
         return x, packing
+
+    def _projected(self, frames: Tensor) -> Tensor:
+        """Project features and channels (N, C) on their own and add them: (N, D)."""
+        pixels, channels = torch.tensor_split(frames, (self.architecture.input_dim,), dim=1)
+        parts: list[Tensor] = []
+        if self.architecture.input_dim:
+            parts.append(self.input(self.input_norm(pixels)))
+        if self.architecture.channel_dim:
+            parts.append(self.channel_input(channels))
+        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
     def _last_layer(self) -> EncoderLayer:
         layer = self.layers[-1]
@@ -134,9 +159,9 @@ class PersistenceTransformer(nn.Module):
         return logits
 
     def _check(self, features: Tensor, valid: Tensor) -> None:
-        if features.ndim != 3 or features.shape[2] != self.architecture.input_dim:
+        if features.ndim != 3 or features.shape[2] != self.architecture.frame_dim:
             raise DataError(
-                f"features: expected shape (B, T, {self.architecture.input_dim}), got {tuple(features.shape)}; "
+                f"features: expected shape (B, T, {self.architecture.frame_dim}), got {tuple(features.shape)}; "
                 "use the encoder that the classifier was trained with"
             )
         if valid.shape != features.shape[:2] or valid.dtype != torch.bool:
@@ -175,7 +200,7 @@ def create_model(
     feedforward_dim: int = 512,
     dropout: float = 0.1,
 ) -> PersistenceTransformer:
-    """Return an untrained model with torch's own random weights.
+    """Return an untrained model of pixels alone, with torch's own random weights.
 
     The defaults are the specification's; the `train` stage passes every value from params.yaml and draws the weights
     with `PersistenceTransformer.initialise`.

@@ -1,6 +1,6 @@
-"""The tracks of a features folder: labels and no-pixel statistics in memory, features in a scratch file.
+"""The tracks of a features folder: labels, boxes and no-pixel scores in memory, features in a scratch file.
 
-N tracks, A ages (the ages of `frames_seen`, then the whole track), S statistics, C feature width.
+N tracks, F frames of all of them, A ages (those asked for, then the whole track), S statistics, C feature width.
 """
 
 import os
@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from track_persistence.classifier.baselines import STATISTICS, statistics_by_count
+from track_persistence.classifier.baselines import statistics_by_count
+from track_persistence.classifier.channels import ConfidenceScale, Inputs, model_inputs, no_pixel_channels
+from track_persistence.classifier.rules import RULES
 from track_persistence.core.errors import DataError, StorageError
 from track_persistence.core.params import SplitConfig
 from track_persistence.core.seeding import TRAIN, split_of
@@ -23,6 +25,7 @@ from track_persistence.core.storage import read_features, read_provenance, shard
 from track_persistence.core.types import Kind, LabelledFeatures
 
 WHOLE = "whole"
+NO_PIXEL_COLUMNS = ("frames", "boxes_xywh_px", "confidences")
 
 
 @dataclass(frozen=True)
@@ -34,25 +37,39 @@ class Encoder:
     dimension: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """A track without its pixels; shapes as in `Track`."""
+
+    frames: NDArray[np.int32]
+    boxes_xywh_px: NDArray[np.float32]
+    confidences: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
 class TrackTable:
     """All tracks of a features folder in the order of its shards.
 
-    scene_ids, cameras, track_ids, kinds: (N,) int64. ghosts, splits: (N,) str. starts, lengths: (N,) int64 frames.
-    scores: method name to (N, A) float64, larger means persistent. statistics: (N, A, S) float64.
+    ages: the A - 1 numbers of observed frames at which tracks are scored besides whole ones. scene_ids, cameras,
+    track_ids, kinds: (N,) int64. profiles, ghosts, splits: (N,) str. starts, lengths: (N,) int64 frames. timeline: the
+    F frames of all tracks end to end. scores: rule to (N, A) float64, larger means persistent. statistics: (N, A, S)
+    float64.
     """
 
     encoder: Encoder
     dtype: np.dtype[Any]
     scratch: int
+    ages: tuple[int, ...]
     scene_ids: NDArray[np.int64]
     cameras: NDArray[np.int64]
     track_ids: NDArray[np.int64]
     kinds: NDArray[np.int64]
+    profiles: NDArray[np.str_]
     ghosts: NDArray[np.str_]
     splits: NDArray[np.str_]
     starts: NDArray[np.int64]
     lengths: NDArray[np.int64]
+    timeline: Boxes
     scores: dict[str, NDArray[np.float64]]
     statistics: NDArray[np.float64]
 
@@ -68,6 +85,15 @@ class TrackTable:
         content = os.pread(self.scratch, count * frame_bytes, int(self.starts[row]) * frame_bytes)
         return np.frombuffer(content, self.dtype).reshape(count, self.encoder.dimension)
 
+    def boxes(self, row: int, count: int) -> Boxes:
+        """Return a track's first frames without their pixels."""
+        rows = slice(self.starts[row], self.starts[row] + count)
+        return Boxes(*(getattr(self.timeline, column)[rows] for column in NO_PIXEL_COLUMNS))
+
+    def profile_names(self) -> list[str]:
+        """Return the profiles that there are, in alphabetical order."""
+        return sorted(set(self.profiles.tolist()))
+
     def rows_of(self, split: str) -> NDArray[np.int64]:
         """Return the rows of a split; raises `DataError` when it is empty, or for training lacks a class."""
         rows = np.flatnonzero(self.splits == split)
@@ -80,24 +106,87 @@ class TrackTable:
         return rows
 
 
+@dataclass(frozen=True, eq=False)
+class InputSource:
+    """The tracks of a table as the classifier with these `inputs` takes them; a `dataset.TrackSource`.
+
+    scales: of the confidences, by profile; measured on the training tracks alone.
+    """
+
+    table: TrackTable
+    inputs: Inputs
+    scales: dict[str, ConfidenceScale]
+
+    @classmethod
+    def of(cls, table: TrackTable, inputs: Inputs) -> "InputSource":
+        """Measure the scale of every profile. Raises `DataError` when one has no training track."""
+        return cls(table, inputs, {name: _scale(table, name) for name in table.profile_names()})
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Observed frames of every track, (N,)."""
+        return self.table.lengths
+
+    @property
+    def labels(self) -> NDArray[np.bool_]:
+        """Whether each track is a real object, (N,)."""
+        return self.table.labels
+
+    @property
+    def profiles(self) -> NDArray[np.str_]:
+        """The source of each track, (N,)."""
+        return self.table.profiles
+
+    def read(self, row: int, count: int) -> NDArray[Any]:
+        """Return what the classifier takes of a track's first frames: (count, features and channels)."""
+        features = None if self.inputs == "no_pixels" else self.table.read(row, count)
+        if self.inputs == "pixels":
+            assert features is not None
+            return features
+        return model_inputs(features, self.table.boxes(row, count), self.inputs, self._scale(row))
+
+    def channels(self, row: int) -> NDArray[np.float32]:
+        """Return the no-pixel channels (T, K) of a whole track, whatever the classifier takes."""
+        return no_pixel_channels(self.table.boxes(row, int(self.lengths[row])), self._scale(row))
+
+    def _scale(self, row: int) -> ConfidenceScale:
+        return self.scales[str(self.profiles[row])]
+
+
+def _scale(table: TrackTable, profile: str) -> ConfidenceScale:
+    chosen = (table.profiles == profile) & (table.splits == TRAIN)
+    if not chosen.any():
+        raise DataError(f"features: profile {profile} has no training track; generate more of its scenes")
+    return ConfidenceScale.of(table.timeline.confidences[np.repeat(chosen, table.lengths)])
+
+
 @contextmanager
 def open_table(
-    folder: Path, frames_seen: Sequence[int], seed: int, split: SplitConfig, scratch_folder: Path
+    folder: Path, ages: Sequence[int], seed: int, split: SplitConfig, scratch_folder: Path
 ) -> Iterator[TrackTable]:
     """Read a features folder, its features into a nameless file in `scratch_folder` that vanishes with the process.
 
-    Raises `StorageError` for missing or broken shards, `DataError` for shards of different encoders or NaN.
+    Raises `StorageError` for missing or broken shards, `DataError` for shards of different encoders, without profile,
+    or with NaN.
     """
     paths = shard_paths(folder)
     encoder_labels = _common_provenance(paths)
     scratch_folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=scratch_folder, buffering=0) as scratch:
-        builder = _Builder(tuple(frames_seen))
+        builder = _Builder(tuple(ages))
         for path in paths:
+            profile = _profile(path)
             for track in _tracks(path):
-                builder.add(path, track)
+                builder.add(path, profile, track)
                 _append(scratch.fileno(), np.ascontiguousarray(track.features).tobytes(), scratch_folder)
         yield builder.table(encoder_labels, scratch.fileno(), seed, split)
+
+
+def _profile(path: Path) -> str:
+    provenance = read_provenance(path)
+    if "profile" not in provenance:
+        raise DataError(f"{path}: provenance names no profile; run generate and extract again")
+    return provenance["profile"]
 
 
 def _tracks(path: Path) -> Iterator[LabelledFeatures]:
@@ -136,27 +225,35 @@ def _common_provenance(paths: Sequence[Path]) -> tuple[str, str]:
 class _Builder:
     """Collects the columns of a `TrackTable` while its shards stream by."""
 
-    def __init__(self, frames_seen: tuple[int, ...]) -> None:
-        self.ages = np.array([*frames_seen, np.iinfo(np.int64).max])
+    def __init__(self, ages: tuple[int, ...]) -> None:
+        self.ages = ages
         self.columns: dict[str, list[Any]] = defaultdict(list)
+        self.timeline: dict[str, list[Any]] = defaultdict(list)
+        self.scores: dict[str, list[Any]] = defaultdict(list)
         self.layout: tuple[int, np.dtype[Any]] | None = None
 
-    def add(self, path: Path, track: LabelledFeatures) -> None:
+    def add(self, path: Path, profile: str, track: LabelledFeatures) -> None:
         layout = (track.features.shape[1], track.features.dtype)
         if self.layout not in (None, layout):
             raise DataError(f"{path}: features {layout} differ from {self.layout} of earlier shards; run extract again")
         self.layout = layout
+        counts = np.minimum([*self.ages, len(track)], len(track))
         values: dict[str, Any] = {
             "scene_ids": track.scene_id,
             "cameras": track.camera,
             "track_ids": track.track_id,
             "kinds": int(track.kind),
+            "profiles": profile,
             "ghosts": track.ghost.value,
             "lengths": len(track),
-            "statistics": statistics_by_count(track, np.minimum(self.ages, len(track))),
+            "statistics": statistics_by_count(track, counts),
         }
         for name, value in values.items():
             self.columns[name].append(value)
+        for name in NO_PIXEL_COLUMNS:
+            self.timeline[name].append(getattr(track, name))
+        for name, rule in RULES.items():
+            self.scores[name].append(rule(track)[counts - 1])
 
     def table(self, encoder: tuple[str, str], scratch: int, seed: int, split: SplitConfig) -> TrackTable:
         if self.layout is None:
@@ -167,11 +264,10 @@ class _Builder:
             encoder=Encoder(*encoder, self.layout[0]),
             dtype=self.layout[1],
             scratch=scratch,
+            ages=self.ages,
             splits=np.array([parts[scene] for scene in arrays["scene_ids"].tolist()]),
             starts=np.cumsum(arrays["lengths"]) - arrays["lengths"],
-            scores={
-                "min_hits": arrays["statistics"][:, :, STATISTICS.index("hits_frames")],
-                "mean_confidence": arrays["statistics"][:, :, STATISTICS.index("confidence_mean")],
-            },
+            timeline=Boxes(*(np.concatenate(self.timeline[name]) for name in NO_PIXEL_COLUMNS)),
+            scores={name: np.array(values) for name, values in self.scores.items()},
             **arrays,
         )

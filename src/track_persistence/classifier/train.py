@@ -1,37 +1,55 @@
-"""The train stage: features to a calibrated classifier, its metrics beside the baselines', and its plots."""
+"""The train stage: features to a calibrated classifier, its metrics beside the baselines', and its plots.
 
-import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+N tracks of a split, A ages (those of the table, then the whole track).
+"""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from track_persistence.classifier.calibration import calibrated, fit_temperature
-from track_persistence.classifier.checkpoint import Metadata, save_classifier
+from track_persistence.classifier.battery import battery_metrics, battery_rows
+from track_persistence.classifier.calibration import Calibration, fit_calibration
+from track_persistence.classifier.checkpoint import Metadata, metadata_entries, save_classifier
 from track_persistence.classifier.config import TrainConfig
 from track_persistence.classifier.curves import reliability
-from track_persistence.classifier.dataset import TrackLoader, evaluation_loader, training_loader
-from track_persistence.classifier.evaluate import fit_baselines, judge, split_metrics
-from track_persistence.classifier.fit import Progress, fit
-from track_persistence.classifier.model import create_model
-from track_persistence.classifier.plots import (
-    write_by_frames,
-    write_calibration,
-    write_curves,
-    write_loss,
-    write_predictions,
+from track_persistence.classifier.dataset import balance_weights
+from track_persistence.classifier.decision import DecisionRule, fit_rule
+from track_persistence.classifier.early import early_metrics
+from track_persistence.classifier.evaluate import (
+    Baselines,
+    Judged,
+    fit_baselines,
+    judge,
+    rows_of_profile,
+    split_metrics,
 )
-from track_persistence.classifier.table import TrackTable, open_table
-from track_persistence.classifier.trainer import PersistenceTrainer, torch_device
-from track_persistence.core.files import code_digest, digest_of, file_digest, write_json
+from track_persistence.classifier.ghosts import ghost_metrics
+from track_persistence.classifier.intervals import Resamples
+from track_persistence.classifier.plots import write_plots, write_predictions
+from track_persistence.classifier.seeds import (
+    HELD_BACK,
+    SeedJob,
+    SeedResult,
+    make_seed,
+    new_model,
+    read_result,
+    seed_jobs,
+)
+from track_persistence.classifier.spread import spread_metrics
+from track_persistence.classifier.table import InputSource, open_table
+from track_persistence.classifier.trainer import torch_device
+from track_persistence.core.errors import DataError
+from track_persistence.core.files import write_json
 from track_persistence.core.params import RunConfig, SplitConfig
 from track_persistence.core.progress import log
-from track_persistence.core.seeding import TEST, TRAIN, VALIDATION, torch_seed
-from track_persistence.core.storage import shard_paths
+from track_persistence.core.seeding import TEST, VALIDATION, generator
+from track_persistence.engine.shards import ShardJob, run_shards
 
 Floats = NDArray[np.float64]
 
@@ -41,142 +59,220 @@ def run(
 ) -> None:
     """Fit the classifier on the training scenes of `features` and write weights, metrics, plots and predictions.
 
-    After a kill the same call goes on from the last finished epoch, kept in `run_config.store`. Raises
-    `StorageError`, `DataError` or `DeviceError` before any training.
+    Every seed trains in a one-thread process; the result does not depend on their number. After a kill the same call
+    goes on from the last finished epochs, kept in `run_config.store`. Raises `StorageError`, `DataError` or
+    `DeviceError` before any training.
     """
-    device = torch_device(run_config.device)
-    with _threads(config.num_threads), open_table(features, config.frames_seen, seed, split, run_config.store) as table:
-        parts = {name: table.rows_of(name) for name in (TRAIN, VALIDATION, TEST)}
-        log("train: " + ", ".join(f"{len(rows)} {name} tracks" for name, rows in parts.items()))
-        key = _state_key(config, run_config, split, seed, features)
-        trainer = _trainer(config, seed, table, device)
-        progress = fit(
-            trainer,
-            lambda epoch: training_loader(table, parts[TRAIN], config, seed, epoch),
-            _loaders(table, parts[VALIDATION], config),
-            run_config.store / f"{key}.train.pt",
-        )
-        _undo_class_weight(trainer)
-        _finish(trainer, progress, table, parts, output)
+    torch_device(run_config.device)
+    with open_table(features, config.ages, seed, split, run_config.store) as table:
+        source = InputSource.of(table, config.inputs)
+        counts = {name: len(table.rows_of(name)) for name in ("train", *HELD_BACK)}
+        log("train: " + ", ".join(f"{count} {name} tracks" for name, count in counts.items()))
+        _check_held_back(config, source)
+        baselines = {profile: fit_baselines(source, profile) for profile in table.profile_names()}
+        jobs = seed_jobs(config, run_config, split, seed, features)
+        results = _trained(jobs, run_config)
+        _finish(jobs[0], results, source, baselines, output)
+
+
+def _check_held_back(config: TrainConfig, source: InputSource) -> None:
+    """Raise `DataError` now instead of after the training when there is nothing to calibrate or to measure on."""
+    for split in HELD_BACK:
+        for profile in source.table.profile_names():
+            labels = source.labels[rows_of_profile(source, split, profile)]
+            if labels.all() or not labels.any():
+                raise DataError(
+                    f"features: all {len(labels)} {split} tracks of profile {profile} are of one class; both are "
+                    "needed, generate more scenes"
+                )
+    rows_of_profile(source, VALIDATION, config.shipped_profile)
+
+
+def _trained(jobs: list[SeedJob], run_config: RunConfig) -> list[SeedResult]:
+    """Train all seeds, or take from the store what was trained before."""
+    shards = [ShardJob(f"seed-{job.number:02}.safetensors", job.key, job) for job in jobs]
+    workers = 1 if run_config.device == "cuda" else run_config.workers
+    with tempfile.TemporaryDirectory(prefix="seeds-", dir=run_config.store) as folder:
+        run_shards(make_seed, shards, Path(folder), run_config.store / "train", workers, "training")
+        return [read_result(Path(folder) / shard.name) for shard in shards]
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """What was fitted on a profile's validation tracks, and what was judged with it.
+
+    judged: split to what the methods said. by_seed: the log-odds (N, A) of the test tracks from every seed.
+    """
+
+    calibration: Calibration
+    temperature: float
+    rule: DecisionRule
+    judged: Mapping[str, Judged]
+    by_seed: tuple[Floats, ...]
 
 
 def _finish(
-    trainer: PersistenceTrainer,
-    progress: Progress,
-    table: TrackTable,
-    parts: dict[str, NDArray[np.int64]],
-    output: Path,
+    job: SeedJob, results: list[SeedResult], source: InputSource, baselines: Mapping[str, Baselines], output: Path
 ) -> None:
-    """Calibrate on the validation split, evaluate both held-back splits, and write everything."""
-    config, plots = trainer.config, output / "plots"
-    logits = {name: _logits(trainer, table, parts[name]) for name in (VALIDATION, TEST)}
-    repeated = {name: _pooled_labels(table, parts[name], logits[name]) for name in logits}
-    temperature = fit_temperature(logits[VALIDATION].ravel(), repeated[VALIDATION])
-    baselines = fit_baselines(table)
-    judged = {
-        name: judge(table, parts[name], calibrated(logits[name], temperature), baselines, config) for name in logits
+    """Calibrate and fit the decision rule on validation tracks, evaluate both held-back splits, and write all."""
+    config, table, shipped = job.config, source.table, results[0]
+    found = {profile: _evaluated(job, results, source, profile, own) for profile, own in baselines.items()}
+    metrics: dict[str, Any] = {
+        profile: _profile_metrics(job, profile, own, source, shipped) for profile, own in found.items()
     }
-    metrics: dict[str, Any] = {name: split_metrics(found, name, config, trainer.seed) for name, found in judged.items()}
-    metrics["calibration"] = _calibration(logits, repeated, temperature)
-    metrics["training"] = {"epochs": len(progress.history), "best_epoch": progress.best_epoch}
+    metrics["training"] = {"epochs": len(shipped.history), "best_epoch": shipped.best_epoch, "seeds": len(results)}
+    ships = found[config.shipped_profile]
     metadata: Metadata = {
         "dtype": table.dtype.name,
         "encoder_digest": table.encoder.digest,
+        "inputs": config.inputs,
         "precision": table.encoder.precision,
-        "temperature": temperature,
+        "temperature": ships.temperature,
         "threshold": config.threshold,
+        **metadata_entries(ships.calibration, ships.rule, source.scales),
     }
-    save_classifier(output / "persistence.safetensors", trainer.model, metadata)
+    judged = {profile: own.judged for profile, own in found.items()}
+    model = new_model(job, source)
+    model.load_state_dict(shipped.weights)
+    save_classifier(output / "persistence.safetensors", model, metadata)
     write_json(output / "metrics.json", metrics)
-    write_loss(plots / "loss.csv", progress.history)
-    write_curves(plots, judged[TEST], config)
-    write_by_frames(plots / "by_frames.csv", metrics[TEST]["by_frames"])
-    write_calibration(
-        plots / "calibration.csv", reliability(judged[TEST].scores["transformer"].ravel(), repeated[TEST])
-    )
+    write_plots(output / "plots", metrics, judged, shipped.history, config)
     write_predictions(output / "predictions.csv", table, judged)
-    _log_result(metrics)
+    _log_result(metrics, table.profile_names())
 
 
-def _trainer(config: TrainConfig, seed: int, table: TrackTable, device: torch.device) -> PersistenceTrainer:
-    model = create_model(
-        table.encoder.dimension,
-        config.hidden_dim,
-        config.num_layers,
-        config.num_heads,
-        config.feedforward_dim,
-        config.dropout,
+def _evaluated(
+    job: SeedJob, results: list[SeedResult], source: InputSource, profile: str, baselines: Baselines
+) -> _Evaluation:
+    """Fit calibration and decision rule on the validation tracks of a profile, and judge its held-back tracks."""
+    config, shipped = job.config, results[0]
+    calibrations = [_fitted_calibration(config, result, source, profile, config.calibration_ages) for result in results]
+    log_odds = {
+        split: calibrated_log_odds(shipped.logits[split], calibrations[0], source, (split, profile))
+        for split in HELD_BACK
+    }
+    return _Evaluation(
+        calibrations[0],
+        _fitted_calibration(config, shipped, source, profile, (1,)).temperatures[0],
+        _fitted_rule(config, log_odds[VALIDATION], source, profile),
+        {
+            split: judge(source, rows_of_profile(source, split, profile), log_odds[split], baselines, config)
+            for split in HELD_BACK
+        },
+        tuple(
+            calibrated_log_odds(result.logits[TEST], fitted, source, (TEST, profile))
+            for result, fitted in zip(results, calibrations, strict=True)
+        ),
     )
-    model.initialise(torch.Generator().manual_seed(torch_seed(seed, "train-weights")))
-    labels = table.labels[table.rows_of(TRAIN)]
-    positive_weight = float((~labels).sum() / labels.sum())
-    return PersistenceTrainer(model.to(device), config, positive_weight, seed)
 
 
-def _undo_class_weight(trainer: PersistenceTrainer) -> None:
-    """Shift the logits back to the true mix of classes.
+def shown_frames(source: InputSource, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many frames each of the tracks shows at every age, (N, A)."""
+    lengths = source.lengths[rows]
+    return np.stack([*(np.minimum(lengths, age) for age in source.table.ages), lengths], axis=1)
 
-    Cross-entropy with positives weighted by w is least where the odds are w times the true odds; temperature scaling
-    cannot undo a factor on the odds.
+
+def calibrated_log_odds(logits: Floats, calibration: Calibration, source: InputSource, part: tuple[str, str]) -> Floats:
+    """Return the log-odds (N, A) of the tracks of a split and profile; logits: (all tracks of the split, A)."""
+    split, profile = part
+    chosen = source.profiles[source.table.rows_of(split)] == profile
+    return calibration.log_odds(logits[chosen], shown_frames(source, rows_of_profile(source, split, profile)))
+
+
+def _fitted_calibration(
+    config: TrainConfig, result: SeedResult, source: InputSource, profile: str, ages: tuple[int, ...]
+) -> Calibration:
+    """Fit on every validation track of a profile, once for each different number of frames it shows.
+
+    Samples are weighted as in training, so that this number tells nothing about the class: calibration is not to bring
+    back what balanced training kept out.
     """
-    with torch.no_grad():
-        trainer.model.head.bias.sub_(math.log(float(trainer.positive_weight)))
+    rows = rows_of_profile(source, VALIDATION, profile)
+    chosen = source.profiles[source.table.rows_of(VALIDATION)] == profile
+    shown, logits = shown_frames(source, rows), result.logits[VALIDATION][chosen]
+    scored = np.isfinite(logits[0])
+    shown, logits = shown[:, scored], logits[:, scored]
+    fresh = np.append(np.ones((len(rows), 1), np.bool_), np.diff(shown, axis=1) > 0, axis=1)
+    labels = np.broadcast_to(source.labels[rows][:, None], shown.shape)[fresh]
+    profiles = np.broadcast_to(source.profiles[rows][:, None], shown.shape)[fresh]
+    share = float(source.labels[rows].mean())
+    weights = balance_weights(profiles, shown[fresh], labels, share, config.balance_lengths)
+    return fit_calibration(logits[fresh], labels, shown[fresh], weights, ages)
 
 
-def _loaders(table: TrackTable, rows: NDArray[np.int64], config: TrainConfig) -> list[TrackLoader]:
-    return [evaluation_loader(table, rows, age, config) for age in (*config.frames_seen, None)]
+def _fitted_rule(config: TrainConfig, log_odds: Floats, source: InputSource, profile: str) -> DecisionRule:
+    """Fit the rule on the log-odds (N, A) of a profile's validation tracks."""
+    rows = rows_of_profile(source, VALIDATION, profile)
+    columns = [source.table.ages.index(age) for age in range(1, config.decision.longest_wait_frames + 1)]
+    return fit_rule(log_odds[:, columns], source.lengths[rows], source.labels[rows], config.decision.error_budget)
 
 
-def _logits(trainer: PersistenceTrainer, table: TrackTable, rows: NDArray[np.int64]) -> Floats:
-    """Return the logits (N, A) of the tracks at every age."""
-    loaders = _loaders(table, rows, trainer.config)
-    logits = np.empty((len(rows), len(loaders)))
-    for age, loader in enumerate(loaders):
-        logits[np.concatenate(loader.batches), age] = trainer.score(loader)[0]
-    return logits
+def _profile_metrics(
+    job: SeedJob, profile: str, found: _Evaluation, source: InputSource, shipped: SeedResult
+) -> dict[str, Any]:
+    config, judged = job.config, found.judged
+    drawn = {
+        split: Resamples.of(
+            item.scenes, generator(job.seed, "train-bootstrap", profile, split), config.bootstrap_replicates
+        )
+        for split, item in judged.items()
+    }
+    return {
+        **{split: split_metrics(item, config, drawn[split]) for split, item in judged.items()},
+        "by_ghost": ghost_metrics(judged[TEST], config, drawn[TEST]),
+        "early": early_metrics(found.rule, judged[VALIDATION], judged[TEST], config.decision, drawn[TEST]),
+        "length": {
+            split: _length_metrics(job, judged[split], shipped, found, source, split)
+            | {"length_alone_auc": drawn[split].auc(judged[split].lengths.astype(np.float64), judged[split].labels)}
+            for split in HELD_BACK
+        },
+        "seeds": spread_metrics(list(found.by_seed), judged[TEST], config),
+        "calibration": _calibration_metrics(shipped, found, source, profile),
+    }
 
 
-def _pooled_labels(table: TrackTable, rows: NDArray[np.int64], logits: Floats) -> NDArray[np.bool_]:
-    return np.repeat(table.labels[rows], logits.shape[1])
+def _length_metrics(
+    job: SeedJob, judged: Judged, shipped: SeedResult, found: _Evaluation, source: InputSource, split: str
+) -> dict[str, Any]:
+    """Return the battery on its tracks of one split of one profile."""
+    profile = str(source.profiles[judged.rows[0]])
+    rows = battery_rows(source, source.table.rows_of(split), job.config.battery)
+    chosen = source.profiles[rows] == profile
+    rng = generator(job.seed, "train-battery-bootstrap", profile, split)
+    drawn = Resamples.of(source.table.scene_ids[rows[chosen]], rng, job.config.bootstrap_replicates)
+    logits = {name: values[chosen] for name, values in shipped.battery[split].items()}
+    tracks = source.lengths[rows[chosen]], source.labels[rows[chosen]]
+    return battery_metrics(logits, tracks, found.calibration, job.config, drawn)
 
 
-def _calibration(
-    logits: dict[str, Floats], labels: dict[str, NDArray[np.bool_]], temperature: float
-) -> dict[str, float]:
-    """Return the temperature and the expected calibration error over all ages, before and after.
+def _calibration_metrics(result: SeedResult, found: _Evaluation, source: InputSource, profile: str) -> dict[str, Any]:
+    """Return the calibration of a profile and its expected calibration error over all ages, before and after.
 
-    `ece_*` is that of the validation split, on which the temperature was fitted; `test_ece_*` is the one to believe.
+    `ece_*` is that of the validation split, on which it was fitted; `test_ece_*` is the one to believe.
     """
-    errors = {"temperature": temperature}
-    for split, prefix in ((VALIDATION, ""), (TEST, "test_")):
-        for name, divisor in (("before", 1.0), ("after", temperature)):
-            found = reliability(calibrated(logits[split].ravel(), divisor), labels[split])
-            errors[f"{prefix}ece_{name}"] = found.expected_calibration_error
-    return errors
+    fitted = found.calibration
+    metrics: dict[str, Any] = {
+        "temperature": found.temperature,
+        "by_frames": {
+            str(age): {"temperature": temperature, "bias": bias}
+            for age, temperature, bias in zip(fitted.ages, fitted.temperatures, fitted.biases, strict=True)
+        },
+    }
+    for split, prefix in zip(HELD_BACK, ("", "test_"), strict=True):
+        logits = result.logits[split]
+        labels = np.repeat(source.labels[rows_of_profile(source, split, profile)], logits.shape[1])
+        for name, calibration in (("before", Calibration.constant(1.0)), ("after", fitted)):
+            log_odds = calibrated_log_odds(logits, calibration, source, (split, profile))
+            found_error = reliability(expit(log_odds).ravel(), labels).expected_calibration_error
+            metrics[f"{prefix}ece_{name}"] = found_error
+    return metrics
 
 
-def _state_key(config: TrainConfig, run_config: RunConfig, split: SplitConfig, seed: int, features: Path) -> str:
-    """Digest of all that the weights depend on, so that a state file is never used for another run."""
-    shards = [file_digest(path) for path in shard_paths(features)]
-    sections = [config.model_dump(mode="json"), split.model_dump(mode="json")]
-    return digest_of(
-        "train", *sections, seed, run_config.device, str(torch.__version__), code_digest("classifier", "core"), shards
-    )
-
-
-def _log_result(metrics: dict[str, Any]) -> None:
-    whole = metrics[VALIDATION]["by_frames"]["whole"]
-    log(
-        f"train: validation accuracy on whole tracks {whole['transformer']['accuracy']['value']:.4f}; "
-        f"the duration rule alone reaches {whole['min_hits']['accuracy']['value']:.4f}"
-    )
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _log_result(metrics: Mapping[str, Any], profiles: list[str]) -> None:
+    for profile in profiles:
+        whole = metrics[profile][VALIDATION]["by_frames"]["whole"]
+        log(
+            f"train: {profile}: validation accuracy on whole tracks {whole['transformer']['accuracy']['value']:.4f}; "
+            f"the duration rule alone reaches {whole['min_hits']['accuracy']['value']:.4f}; length battery "
+            f"{'passed' if metrics[profile]['length'][VALIDATION]['passes'] else 'failed'}"
+        )

@@ -22,7 +22,11 @@ CropArray = NDArray[np.uint8]
 
 
 class Kind(IntEnum):
-    """What a track is; only `PERSISTENT` is to be kept."""
+    """What a track is; only `PERSISTENT` is to be kept.
+
+    BRIEF: a ghost with a cause in the world, or a false box of the detector or tracker on what is there; brief in the
+    nominal profile, as long as an object's track in the matched one. NOISE: detector noise without a cause.
+    """
 
     PERSISTENT = 0
     BRIEF = 1
@@ -30,7 +34,14 @@ class Kind(IntEnum):
 
 
 class Ghost(StrEnum):
-    """The cause of a track that is not an object."""
+    """The cause of a track that is not an object.
+
+    REFLECTION: in a mirror. WINDOW: in a window pane that one also looks through. SPECULAR: a highlight on a convex
+    surface, which moves with the half-vector. GLARE, STATIC_GLARE: light that blooms in the lens, moving or not. FLARE:
+    a spot inside the lens, opposite its light. GLINT: on rippled water. CLUTTER: a thing that is there but is none of
+    the objects that are looked for. NOISE: nothing at all. DUPLICATE: a second box on a part of an object. MERGED: one
+    box over two objects. ID_SWITCH: the 2D tracker leaves an object and goes on with what is none.
+    """
 
     NONE = "none"
     REFLECTION = "reflection"
@@ -39,6 +50,13 @@ class Ghost(StrEnum):
     FLARE = "flare"
     CLUTTER = "clutter"
     NOISE = "noise"
+    WINDOW = "window"
+    SPECULAR = "specular"
+    STATIC_GLARE = "static_glare"
+    GLINT = "glint"
+    DUPLICATE = "duplicate"
+    MERGED = "merged"
+    ID_SWITCH = "id_switch"
 
 
 def check_array(name: str, value: Any, shape: tuple[int | None, ...], dtype: Any) -> None:

@@ -1,13 +1,16 @@
 """The `scenarios` section: what the filter is tried on, and how its 3D result is scored."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, StringConstraints, model_validator
 
 from track_persistence.core.params import Section
+from track_persistence.simulation.matched_config import GhostKind
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Number = Literal["1", "2", "3"]
+NUMBERS: tuple[Number, ...] = get_args(Number)
+CaseName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,29}$")]
 
 
 class MixConfig(Section):
@@ -23,13 +26,28 @@ class MixConfig(Section):
     """Share of the tracks that the specification expects to be filtered out; reported beside the result."""
 
 
+class CaseConfig(Section):
+    """Scenes of the matched profile that are hard in one way."""
+
+    scenes: Annotated[int, Field(ge=2)]
+    """Scenes of the case; the intervals resample them."""
+    objects: PositiveInt
+    """Real objects of a scene; their company and the objects under false boxes come on top."""
+    ghosts: dict[GhostKind, PositiveInt]
+    """Ghosts of a scene by kind."""
+    changes: dict[str, Any]
+    """What differs from `generate.matched`: dotted path below it to the value, such as `lives.length_frames`."""
+
+
 class ScenariosConfig(Section):
-    """Scenes the filter never saw, with the filter off, in each fusion, and with two rules in its place."""
+    """Scenes the filter never saw, with the filter off, with each set of witnesses, and with two rules instead."""
 
     seeds: Annotated[int, Field(ge=2)]
-    """Scenes per scenario; the intervals resample them."""
+    """Scenes of each numbered scenario; the intervals resample them."""
     mixes: dict[Number, MixConfig]
-    """Scenario number to its tracks: 1 clean, 2 cluttered, 3 noisy."""
+    """Scenario number to its tracks: 1 clean, 2 cluttered, 3 noisy; all of the nominal profile."""
+    cases: dict[CaseName, CaseConfig]
+    """Further scenarios by name, of the matched profile."""
     gate_m: PositiveFloat
     """A 3D point closer than this to a true object matches it, metres; CLEAR and IDF1 match up to it as well."""
     gospa_cutoff_m: PositiveFloat
@@ -49,9 +67,14 @@ class ScenariosConfig(Section):
 
     @model_validator(mode="after")
     def _all_scenarios(self) -> "ScenariosConfig":
-        if sorted(self.mixes) != ["1", "2", "3"]:
+        if sorted(self.mixes) != sorted(NUMBERS):
             raise ValueError(f"mixes must have the keys '1', '2' and '3', in quotes; got {sorted(self.mixes)}")
         return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All scenarios: the numbered ones, then the cases as they are listed."""
+        return (*NUMBERS, *self.cases)
 
     @model_validator(mode="after")
     def _distances_grow(self) -> "ScenariosConfig":

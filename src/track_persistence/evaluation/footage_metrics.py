@@ -26,6 +26,7 @@ from track_persistence.evaluation.footage_rules import (
 from track_persistence.video.labels import FALSE, REAL
 
 WHOLE = "whole"
+COLUMNS = ("auc", "auc_flicker", "auc_static_clutter", "precision", "recall")
 Flags = NDArray[np.bool_]
 
 
@@ -81,18 +82,18 @@ class _Bench:
         regression = no_pixels_scores(self.tracks, self.real, [limit for _, limit in lives], self.config.folds)
         return {
             "filter": {
-                **self._auc(probability, self.real, f"{age}/filter"),
+                **self._aucs(probability, f"{age}/filter"),
                 **self._kept(probability >= self.scores.threshold, f"{age}/filter"),
             },
             "min_hits": {
-                **self._auc(hits, self.real, f"{age}/min_hits"),
+                **self._aucs(hits, f"{age}/min_hits"),
                 **self._kept(runs >= self.config.min_hits[0], f"{age}/min_hits"),
             },
             "mean_confidence": {
-                **self._auc(score, self.real, f"{age}/mean_confidence"),
+                **self._aucs(score, f"{age}/mean_confidence"),
                 **self._kept(confidence >= self.config.min_mean_confidence, f"{age}/mean_confidence"),
             },
-            "no_pixels_with_labels": self._auc(regression, self.real, f"{age}/no_pixels_with_labels"),
+            "no_pixels_with_labels": self._aucs(regression, f"{age}/no_pixels_with_labels"),
         }
 
     def min_hits(self, hits: int) -> dict[str, Any]:
@@ -102,7 +103,7 @@ class _Bench:
 
     def false_tracks(self, kind: str) -> dict[str, Any]:
         """Return how many false tracks are of `kind`, how many are rejected, and real tracks' AUC against them."""
-        of_kind = np.array([false_kind(track, self.config) == kind for track in self.tracks], bool) & ~self.real
+        of_kind = self._false_of(kind)
         probability = self._probability(WHOLE)
         chosen = of_kind | self.real
         return {
@@ -114,9 +115,20 @@ class _Bench:
     def _probability(self, age: int | str) -> Floats:
         return np.array([self.scores.by_track[track.track_id][age] for track in self.tracks], float)
 
-    def _auc(self, score: Floats | None, real: Flags, name: str) -> dict[str, Any]:
+    def _aucs(self, score: Floats | None, name: str) -> dict[str, Any]:
+        """Return the AUC, and that of real tracks against the false ones of each kind alone."""
         if score is None:
-            return {"auc": None}
+            return {"auc": None, **{f"auc_{kind}": None for kind in FALSE_KINDS}}
+        found = self._auc(score, self.real, name)
+        for kind in FALSE_KINDS:
+            chosen = self.real | self._false_of(kind)
+            found[f"auc_{kind}"] = self._auc(score[chosen], self.real[chosen], f"{name}/{kind}")["auc"]
+        return found
+
+    def _false_of(self, kind: str) -> Flags:
+        return np.array([false_kind(track, self.config) == kind for track in self.tracks], bool) & ~self.real
+
+    def _auc(self, score: Floats, real: Flags, name: str) -> dict[str, Any]:
         return self._measured(lambda *drawn: [area_under_roc(*drawn)], (score, real), ("auc",), f"{name}/auc")
 
     def _kept(self, kept: Flags, name: str) -> dict[str, Any]:
@@ -150,15 +162,15 @@ def table_lines(metrics: Mapping[str, Any]) -> list[str]:
         f"{count['real']} real and {count['false']} false tracks; left out: {count['unclear_left_out']} unclear, "
         f"{count['born_too_late_left_out']} born too late",
         "95 % intervals over tracks; no_pixels_with_labels was fitted on this footage's labels, the others saw none",
-        f"{'age':>6}  {'method':<22}{'AUC':<22}{'precision':<22}recall",
+        f"{'age':>6}  {'method':<22}{'AUC':<22}{'AUC flicker':<22}{'AUC static clutter':<22}{'precision':<22}recall",
     ]
     for age, methods in metrics["by_age"].items():
         for method, values in methods.items():
-            cells = "".join(f"{_cell(values.get(key)):<22}" for key in ("auc", "precision", "recall"))
+            cells = "".join(f"{_cell(values.get(key)):<22}" for key in COLUMNS)
             lines.append(f"{age:>6}  {method:<22}{cells}".rstrip())
     for hits, values in metrics["min_hits_whole"].items():
         cells = "".join(f"{_cell(values[key]):<22}" for key in ("precision", "recall"))
-        lines.append(f"{WHOLE:>6}  {f'{hits} hits in a row':<22}{'':<22}{cells}".rstrip())
+        lines.append(f"{WHOLE:>6}  {f'{hits} hits in a row':<22}{'':<66}{cells}".rstrip())
     for kind, values in metrics["false_tracks"].items():
         lines.append(
             f"{WHOLE:>6}  false: {kind.replace('_', ' ')}: {values['rejected']} of {values['tracks']} rejected, "

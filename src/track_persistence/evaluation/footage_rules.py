@@ -8,10 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
+from track_persistence.classifier.baselines import NoPixelsModel, statistics_by_count
 from track_persistence.core.types import FloatArray, IntArray
 from track_persistence.evaluation.footage_config import FootageConfig
 from track_persistence.video.mot import MotTable
@@ -31,7 +29,7 @@ class BoxTrack:
     frames: IntArray
     boxes_xywh_px: FloatArray
     scores: Floats
-    confidences: Floats
+    confidences: FloatArray
 
     @property
     def span_frames(self) -> int:
@@ -53,13 +51,14 @@ class BoxTrack:
 
     def mean_confidence(self, age: int) -> float:
         """Return the mean confidence of the first `age` frames' boxes."""
-        return float(self.confidences[: self.hits(age)].mean())
+        return float(self.confidences[: self.hits(age)].mean(dtype=np.float64))
 
 
 def box_tracks(table: MotTable, confidences: Floats) -> list[BoxTrack]:
     """Return the tracks of `table`, by id; confidences: (N,) of its boxes, in [0, 1]."""
+    single = confidences.astype(np.float32)
     return [
-        BoxTrack(track_id, table.frames[rows], table.boxes_xywh_px[rows], table.scores[rows], confidences[rows])
+        BoxTrack(track_id, table.frames[rows], table.boxes_xywh_px[rows], table.scores[rows], single[rows])
         for track_id, rows in table.rows_by_id().items()
     ]
 
@@ -77,28 +76,22 @@ def false_kind(track: BoxTrack, config: FootageConfig) -> str:
 def no_pixels_scores(
     tracks: Sequence[BoxTrack], real: NDArray[np.bool_], ages: Sequence[int], folds: int
 ) -> Floats | None:
-    """Score the N tracks by logistic regressions on hits, mean score, displacement and aspect at their `ages` (N,).
+    """Score the N tracks by the classifier's no-pixels baseline at their `ages` (N,).
 
     Each of `folds` blocks of tracks, in order of birth, is scored by a regression fitted on the others' labels: unlike
-    the filter this one has seen labels of the very scene. Returns (N,) log-odds, or None when a block's
+    the filter this one has seen labels of the very scene. Returns (N,) probabilities, or None when a block's
     complement lacks one of the classes.
     """
-    statistics = np.array([_statistics(track, age) for track, age in zip(tracks, ages, strict=True)])
+    if len(np.unique(real)) < 2:
+        return None
+    statistics = np.concatenate(
+        [statistics_by_count(track, np.array([track.hits(age)])) for track, age in zip(tracks, ages, strict=True)]
+    )
     order = np.argsort([track.frames[0] for track in tracks], kind="stable")
     scores = np.empty(len(tracks))
     for held in np.array_split(order, folds):
         rest = np.setdiff1d(order, held)
         if len(np.unique(real[rest])) < 2 or not len(held):
             return None
-        model = make_pipeline(StandardScaler(), LogisticRegression()).fit(statistics[rest], real[rest])
-        scores[held] = model.decision_function(statistics[held])
+        scores[held] = NoPixelsModel.fit(statistics[rest], real[rest]).score(statistics[held])
     return scores
-
-
-def _statistics(track: BoxTrack, age: int) -> tuple[float, float, float, float]:
-    """Return hits, mean score, displacement in box diagonals, and log aspect ratio, after `age` frames."""
-    boxes = track.boxes_xywh_px[: track.hits(age)].astype(np.float64)
-    centres = boxes[:, :2] + boxes[:, 2:] / 2
-    size = boxes[:, 2:].mean(axis=0)
-    displacement = float(np.linalg.norm(centres[-1] - centres[0]) / np.linalg.norm(size))
-    return float(len(boxes)), track.mean_score(age), displacement, float(np.log(size[0] / size[1]))

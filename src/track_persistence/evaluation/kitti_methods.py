@@ -48,7 +48,7 @@ class Setup:
     @classmethod
     def of(cls, category: Category, kitti: KittiConfig, tracking: TrackingConfig, geometry: GeometryConfig) -> "Setup":
         """Return the params' sections with the noise and the motion of this class."""
-        own = kitti.tracking(tracking, category).model_copy(update={"fusion": "geometry"})
+        own = kitti.tracking(tracking, category).model_copy(update={"fusion": ("geometry",)})
         motion = {"process_psd": own.smoothing.process_psd, "speed_sigma_mps": own.smoothing.speed_sigma_mps}
         return cls(category, kitti, own, geometry.model_copy(update=motion))
 

@@ -1,19 +1,18 @@
-"""One scene under each method: filter off, each fusion of the filter, and two rules in its place."""
+"""One scene under each method: filter off, each set of witnesses, and two rules in their place."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import get_args
+from dataclasses import dataclass, replace
 
 from track_persistence.classifier.baselines import mean_confidence_score, min_hits_score
-from track_persistence.core.types import CameraTracks, CropArray, StereoScene, Track
+from track_persistence.core.types import CameraTracks, StereoScene, Track
 from track_persistence.evaluation.config import ScenariosConfig
-from track_persistence.tracking.config import Fusion, TrackingConfig
+from track_persistence.tracking.config import FUSIONS, TrackingConfig
+from track_persistence.tracking.fusion_model import FusionModel
 from track_persistence.tracking.geometry import GeometryModel
 from track_persistence.tracking.results import Reconstructed3DTrack, Verdict
 from track_persistence.tracking.tracker import Integrated3DTracker, Judge
 
 OFF = "off"
-FUSIONS: tuple[Fusion, ...] = get_args(Fusion)
 METHODS = (OFF, *FUSIONS, "min_hits", "mean_confidence")
 
 Counts = dict[str, float]
@@ -22,10 +21,11 @@ Views = tuple[CameraTracks[Track], CameraTracks[Track]]
 
 @dataclass(frozen=True, eq=False)
 class Judges:
-    """Who judges by pixels and who by geometry."""
+    """Who judges by pixels and who by geometry, and who by statistics and weighs what they say."""
 
     appearance: Judge
     geometry: GeometryModel
+    fusion: FusionModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +41,9 @@ class _Asked:
 
     def __init__(self, judge: Judge, views: Views) -> None:
         self.threshold = judge.threshold
-        self._verdicts = judge.predict_many([track.crops for view in views for track in view])
+        self._verdicts = judge.predict_tracks([track for view in views for track in view])
 
-    def predict_many(self, tracks: Sequence[CropArray]) -> list[Verdict]:
+    def predict_tracks(self, tracks: Sequence[Track]) -> list[Verdict]:
         """Return the verdicts; `tracks` are those of the scene."""
         assert len(tracks) == len(self._verdicts)
         return self._verdicts
@@ -61,10 +61,10 @@ def outcomes(
         "mean_confidence": lambda track: mean_confidence_score(track, None) >= config.min_mean_confidence,
     }
     views = (scene.camera_tracks(0), scene.camera_tracks(1))
-    asked = Judges(_Asked(judges.appearance, views), judges.geometry)
+    asked = replace(judges, appearance=_Asked(judges.appearance, views))
     found = {OFF: _tracked(views, None, tracking)}
-    for fusion in FUSIONS:
-        found[fusion] = _tracked(views, asked, tracking.model_copy(update={"fusion": fusion}))
+    for name, witnesses in FUSIONS.items():
+        found[name] = _tracked(views, asked, tracking.model_copy(update={"fusion": witnesses}))
     for name, rule in rules.items():
         chosen = [CameraTracks(view.camera, tuple(filter(rule, view.tracks))) for view in views]
         found[name] = _tracked((chosen[0], chosen[1]), None, tracking)
@@ -75,7 +75,9 @@ def _tracked(views: Views, judges: Judges | None, tracking: TrackingConfig) -> O
     if judges is None:
         tracker = Integrated3DTracker(None, use_filter=False, config=tracking)
     else:
-        tracker = Integrated3DTracker(judges.appearance, config=tracking, geometry=judges.geometry)
+        tracker = Integrated3DTracker(
+            judges.appearance, config=tracking, geometry=judges.geometry, fusion=judges.fusion
+        )
     reconstructed, decisions = tracker.process_scene(*views)
     kept = frozenset((item.camera, item.track_id) for item in decisions if item.is_persistent)
     return Outcome(kept, tuple(reconstructed))

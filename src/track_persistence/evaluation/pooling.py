@@ -44,21 +44,32 @@ REDUCTIONS = {"track_reduction": "kept", "point_reduction": "points"}
 def pool(
     scenes: Mapping[str, Sequence[SceneCounts]],
     fusion: str,
-    expected_filtered: float,
+    expected_filtered: float | None,
     config: ScenariosConfig,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     """Return the metrics of one scenario.
 
     scenes: per method the counts of its S scenes, in the same order. fusion: the method whose reductions stand at the
-    top. Per method: every ratio as value, low and high; the share of tracks and 3D points that is gone and
-    `gospa_change_m`, both compared with the filter off; the summed counts; and what is under `distances` (precision and
-    recall of 3D points), `tracks` (`track_metrics`) and `paths` (`consistency_metrics`).
+    top. expected_filtered: None where nothing is expected. ghost_tracks: 2D tracks of each kind of ghost.
+    Per method: every ratio as value, low and high; the share of tracks and 3D points that is gone and
+    `gospa_change_m`, both compared with the filter off; the summed counts; and what is under `rejected` (share of the
+    2D tracks of each kind of ghost), `distances` (precision and recall of 3D points), `tracks` (`track_metrics`) and
+    `paths` (`consistency_metrics`).
     spurious_points and missed_points are means per scene; gospa_* and ospa_m are root mean squares over frames, metres.
     """
     metrics = {method: _pooled(rows, scenes[OFF], config, rng) for method, rows in scenes.items()}
     top = {name: metrics[fusion][name] for name in REDUCTIONS}
-    return {"seeds": len(scenes[OFF]), "fusion": fusion, "expected_filtered": expected_filtered, **top, **metrics}
+    tracks = _ghost_table(scenes[OFF]).sum(axis=0)[0]
+    counted = dict(zip(_kinds(scenes[OFF]), map(int, tracks), strict=True))
+    return {
+        "seeds": len(scenes[OFF]),
+        "fusion": fusion,
+        "expected_filtered": expected_filtered,
+        "ghost_tracks": counted,
+        **top,
+        **metrics,
+    }
 
 
 def _pooled(
@@ -69,11 +80,33 @@ def _pooled(
     distances = np.stack([row.distances for row in rows])
     return {
         **_measured(points, [row.points for row in off], rng, replicates),
+        "rejected": _rejected(rows, rng, replicates),
         "distances": with_intervals(partial(_at_distances, config.distances_cm), distances, rng, replicates),
         "tracks": pool_tracks([row.tracks for row in rows], rng, replicates),
         "paths": pool_consistency([row.paths for row in rows], rng, replicates),
         "counts": {name: sum(row[name] for row in points) for name in points[0]},
     }
+
+
+def _kinds(rows: Sequence[SceneCounts]) -> list[str]:
+    return sorted({kind for row in rows for kind in row.ghosts})
+
+
+def _ghost_table(rows: Sequence[SceneCounts]) -> NDArray[np.float64]:
+    """Return the 2D tracks of each kind of ghost and the rejected ones among them, (S, 2, kinds)."""
+    by_kind = [[row.ghosts.get(kind, (0, 0)) for kind in _kinds(rows)] for row in rows]
+    return np.array(by_kind, np.float64).reshape(len(rows), -1, 2).swapaxes(1, 2)
+
+
+def _rejected(rows: Sequence[SceneCounts], rng: np.random.Generator, replicates: int) -> dict[str, dict[str, float]]:
+    kinds = _kinds(rows)
+
+    def shares(row: Row) -> dict[str, float]:
+        tracks, rejected = row.reshape(2, -1)
+        return {kind: ratio(*pair) for kind, *pair in zip(kinds, rejected, tracks, strict=True)}
+
+    table = _ghost_table(rows).reshape(len(rows), -1)
+    return with_intervals(shares, table, rng, replicates) if kinds else {}
 
 
 def _at_distances(distances_cm: Sequence[int], row: Row) -> dict[str, float]:

@@ -35,12 +35,13 @@ from track_persistence.tracking.results import Reconstructed3DTrack
 class SceneCounts:
     """One method on one scene; every number adds up over scenes.
 
-    points: by name, 2D tracks against their labels and 3D points against the truth. distances: (3 * D,) matched,
-    spurious and missed points at each distance. tracks: whole 3D tracks. paths: errors of the 3D tracks that show an
-    object (`errors_of`).
+    points: by name, 2D tracks against their labels and 3D points against the truth. ghosts: by kind, how many 2D tracks
+    are such a ghost and how many of them were rejected. distances: (3 * D,) matched, spurious and missed points at each
+    distance. tracks: whole 3D tracks. paths: errors of the 3D tracks that show an object (`errors_of`).
     """
 
     points: Counts
+    ghosts: Mapping[str, tuple[int, int]]
     distances: Row
     tracks: TrackCounts
     paths: ConsistencyCounts
@@ -58,7 +59,8 @@ class SceneCounts:
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
         rows = {"distances": self.distances, "tracks": self.tracks.row, "paths": self.paths.row}
-        return {"points": self.points, **{name: row.tolist() for name, row in rows.items()}}
+        ghosts = {kind: list(counts) for kind, counts in self.ghosts.items()}
+        return {"points": self.points, "ghosts": ghosts, **{name: row.tolist() for name, row in rows.items()}}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "SceneCounts":
@@ -66,6 +68,7 @@ class SceneCounts:
         rows = {name: np.asarray(content[name], np.float64) for name in ("distances", "tracks", "paths")}
         return cls(
             dict(content["points"]),
+            {kind: (int(tracks), int(rejected)) for kind, (tracks, rejected) in content["ghosts"].items()},
             rows["distances"],
             TrackCounts.from_row(rows["tracks"]),
             ConsistencyCounts.from_row(rows["paths"]),
@@ -83,6 +86,7 @@ def count_outcome(scene: StereoScene, outcome: Outcome, config: ScenariosConfig,
             **asdict(count_points(frames, config.gate_m, config.gospa_cutoff_m)),
             "ospa_m2": sum(_squared_ospa(frame, config) for frame in frames),
         },
+        _ghosts(scene, outcome),
         np.concatenate([hits.matched, hits.spurious, hits.missed]).astype(np.float64),
         count_tracks(true_paths(scene), estimates, config.gate_m, config.hota_zero_distance_m),
         count_paths(scene, errors_of(scene, outcome.reconstructed, stereo), config),
@@ -181,6 +185,15 @@ def _labels(scene: StereoScene, outcome: Outcome) -> Counts:
         "persistent": sum(labels.values()),
         "persistent_kept": sum(labels[key] for key in outcome.kept),
     }
+
+
+def _ghosts(scene: StereoScene, outcome: Outcome) -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
+    for item in (item for camera in scene.tracks for item in camera if not item.is_persistent):
+        tracks, rejected = found.get(item.ghost.value, (0, 0))
+        is_rejected = (item.track.camera, item.track.track_id) not in outcome.kept
+        found[item.ghost.value] = tracks + 1, rejected + is_rejected
+    return found
 
 
 def _squared_ospa(frame: Frame, config: ScenariosConfig) -> float:

@@ -10,6 +10,8 @@ from track_persistence.core.params import Section
 class AnalyzeConfig(Section):
     """What the evidence is measured on and how much of it is kept."""
 
+    profile: Literal["nominal", "matched"]
+    """Profile of the simulator whose tracks are examined."""
     split: Literal["validation", "test"]
     """Part of the scenes whose tracks are examined."""
     prefix_frames: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]

@@ -27,9 +27,12 @@ from track_persistence.explain.probe import ProbedTrack, probe
 from track_persistence.explain.summary import build_evidence
 
 BOUND_TO_ENCODER = ("encoder_digest", "precision")
+OFF, GOSPA = "off", "gospa_m"
 # Of these parts of the scenario metrics only the named ones become facts.
 CHIEF_METRICS: Mapping[str, tuple[str, ...]] = {
     "counts": (),
+    "ghost_tracks": (),
+    "rejected": (),
     "distances": (),
     "tracks": ("hota", "idf1", "id_switches"),
     "paths": ("rmse_m", "bound_ratio", "nees", "coverage_95"),
@@ -49,7 +52,7 @@ class EvidencePaths:
 
 @dataclass(frozen=True)
 class HeldBack:
-    """The tracks of one held-back part of the scenes, read from the shards each time they are asked for."""
+    """The tracks of one held-back part of a profile's scenes, read from the shards each time they are asked for."""
 
     shards: tuple[Path, ...]
     config: AnalyzeConfig
@@ -71,7 +74,7 @@ def run(config: AnalyzeConfig, run_config: RunConfig, split: SplitConfig, seed: 
     """Write `evidence.json` (numbers and opaque names) and `examples.json` (what a report needs to draw the cases)."""
     scenarios = scenario_facts(paths.scenarios / "metrics.json")
     classifier = load_classifier(paths.checkpoint, torch_device(run_config.device))
-    shards = shard_paths(paths.features)
+    shards = shards_of(paths.features, config.profile)
     check_encoder(classifier, paths.checkpoint, shards)
     probed = probe_tracks(classifier, HeldBack(tuple(shards), config, split, seed))
     cases = choose_cases(name_tracks(probed), config)
@@ -82,7 +85,7 @@ def run(config: AnalyzeConfig, run_config: RunConfig, split: SplitConfig, seed: 
     flatten(evidence, "evidence.json")
     write_json(paths.output / "evidence.json", evidence)
     write_json(paths.output / "examples.json", {name: example(track) for name, track in cases.items()})
-    log(f"analyze: {len(probed)} tracks of the {config.split} split, {len(cases)} listed one by one")
+    log(f"analyze: {len(probed)} {config.profile} tracks of the {config.split} split, {len(cases)} listed one by one")
 
 
 def probe_tracks(classifier: LoadedClassifier, tracks: HeldBack) -> list[ProbedTrack]:
@@ -90,7 +93,8 @@ def probe_tracks(classifier: LoadedClassifier, tracks: HeldBack) -> list[ProbedT
     lengths = {_key(track): len(track) for track in tracks}
     if not lengths:
         raise DataError(
-            f"the {tracks.config.split} split holds no track; generate more scenes or raise split.{tracks.config.split}"
+            f"the {tracks.config.split} split holds no {tracks.config.profile} track; generate more scenes or raise "
+            f"split.{tracks.config.split}"
         )
     chosen = deletion_candidates(lengths, tracks.config)
     threads = torch.get_num_threads()
@@ -124,6 +128,16 @@ def scene_interval(config: AnalyzeConfig, seed: int) -> Interval:
     return interval
 
 
+def shards_of(features: Path, profile: str) -> list[Path]:
+    """Return the shards of one profile in order; raises `DataError` when there is none."""
+    shards = [path for path in shard_paths(features) if read_provenance(path).get("profile") == profile]
+    if not shards:
+        raise DataError(
+            f"{features}: no shard is of profile {profile}; change analyze.profile, or run generate and extract again"
+        )
+    return shards
+
+
 def check_encoder(classifier: LoadedClassifier, checkpoint: Path, shards: list[Path]) -> None:
     """Raise `CheckpointError` when a shard's features are not those the classifier was trained on."""
     for path in shards:
@@ -137,10 +151,22 @@ def check_encoder(classifier: LoadedClassifier, checkpoint: Path, shards: list[P
 
 
 def scenario_facts(path: Path) -> dict[str, Any]:
-    """Return the chief metrics of the scenario stage. Raises `StorageError`, or `DataError` on any text in them."""
+    """Return the chief metrics of the scenario stage. Raises `StorageError`, or `DataError` on any text in them.
+
+    Of the methods beside the filter in use and none at all their GOSPA is kept.
+    """
     content = read_json(path)
     flatten({"scenarios": content}, str(path))
-    return _chief(content)
+    return {name: _of_scenario(scenario) for name, scenario in content.items()}
+
+
+def _of_scenario(scenario: Mapping[str, Any]) -> dict[str, Any]:
+    whole = (OFF, scenario.get("fusion"))
+    shortened = {
+        name: {GOSPA: item[GOSPA]} if name not in whole and isinstance(item, Mapping) and GOSPA in item else item
+        for name, item in scenario.items()
+    }
+    return _chief(shortened)
 
 
 def _chief(content: Mapping[str, Any]) -> dict[str, Any]:

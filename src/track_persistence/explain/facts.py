@@ -8,19 +8,20 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from track_persistence.core.errors import DataError
 from track_persistence.core.files import read_json
 from track_persistence.core.types import Ghost, Kind
-from track_persistence.tracking.config import Fusion
+from track_persistence.tracking.config import FUSIONS
 
 EVIDENCE_SCHEMA = 1
 OUTCOMES = ("true_positive", "false_positive", "true_negative", "false_negative")
+PROFILES, SPLITS = ("nominal", "matched"), ("validation", "test")
 KINDS = tuple(kind.name.lower() for kind in Kind)
-VOCABULARY = frozenset({*KINDS, *(ghost.value for ghost in Ghost), *OUTCOMES, *get_args(Fusion), "validation", "test"})
+VOCABULARY = frozenset({*KINDS, *(ghost.value for ghost in Ghost), *OUTCOMES, *FUSIONS, *PROFILES, *SPLITS})
 KEY_PART = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 SIGNIFICANT_DIGITS = 3
 

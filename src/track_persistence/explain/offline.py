@@ -75,7 +75,7 @@ def _faithfulness(reading: Reading) -> list[Statement]:
         -1: "the attended frames matter less than random ones; attention must not be read as an explanation.",
     }
     template = (
-        "Removing the most attended frames costs the decision {0} logits, removing as many random frames {1} "
+        "Removing the most attended frames costs the decision {0} log-odds, removing as many random frames {1} "
         f"(difference {{2}}): {verdicts[side]}"
     )
     return [reading.say(Topic.FAITHFULNESS, template, *keys)]
@@ -84,8 +84,11 @@ def _faithfulness(reading: Reading) -> list[Statement]:
 def _duration(reading: Reading) -> list[Statement]:
     keys = [f"tracks.{group}.duration_frames" for group in GROUPS]
     order = reading.order(*keys)
-    if not order or not all(reading.enough(f"tracks.{group}.count") for group in GROUPS):
+    if order is None or not all(reading.enough(f"tracks.{group}.count") for group in GROUPS):
         return []
+    if order == 0:
+        template = "The mean lengths of persistent and transient tracks do not differ measurably: {0} and {1} frames."
+        return [reading.say(Topic.DURATION, template, *keys)]
     longer = "longer" if order > 0 else "shorter"
     template = (
         f"Persistent tracks are {longer} than transient ones ({{0}} against {{1}} frames on average), so any measure "
@@ -102,11 +105,14 @@ def _early(reading: Reading) -> list[Statement]:
     for frames in dict.fromkeys((seen[0], seen[-1])):
         keys = [f"prefix.{group}.{frames}.kept_share" for group in GROUPS]
         order = reading.order(*keys)
-        verdict = {1: "already told apart", -1: "told apart the wrong way round"}.get(order or 0, "not told apart")
+        verdict = {
+            1: "persistent tracks are kept measurably more often",
+            -1: "persistent tracks are kept measurably less often, the wrong way round",
+        }.get(order or 0, "the two do not differ measurably")
         noun = "frame" if frames == "1" else "frames"
         template = (
             f"After {frames} {noun} a share of {{0}} of the persistent and {{1}} of the transient tracks would be "
-            f"kept: the two are {verdict}."
+            f"kept: {verdict}."
         )
         found.append(reading.say(Topic.EARLY_DECISION, template, *keys))
     return found
@@ -134,11 +140,12 @@ def _ghosts(reading: Reading) -> list[Statement]:
         return []
     ghost = count.rsplit(".", 1)[1]
     keys = [count, total]
-    template = f"The commonest cause among false positives is {ghost}: {{0}} of {{1}}."
+    words = ghost.replace("_", " ")
+    template = f"The commonest cause among false positives is {words}: {{0}} of {{1}}."
     share = f"decisions.{ghost}.kept_share"
     if share in reading.facts:
         keys.append(share)
-        template += f" Of all {ghost} tracks a share of {{2}} is kept."
+        template += f" Of all {words} tracks a share of {{2}} is kept."
     return [reading.say(Topic.GHOST_TYPE, template, *keys)]
 
 

@@ -1,17 +1,19 @@
 """What the classifier says about one track: whole, after its first frames, and with frames taken away.
 
-T frames of the track, C feature width, N variants of the track judged together.
+T frames of the track, C input width, N variants of the track judged together.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from track_persistence.classifier.channels import ConfidenceScale, model_inputs
 from track_persistence.classifier.checkpoint import LoadedClassifier
+from track_persistence.core.errors import CheckpointError
 from track_persistence.core.types import Ghost, Kind, LabelledFeatures
 from track_persistence.explain.config import AnalyzeConfig
 from track_persistence.explain.measures import AttentionMeasures, FloatVector, measure
@@ -19,7 +21,7 @@ from track_persistence.explain.measures import AttentionMeasures, FloatVector, m
 
 @dataclass(frozen=True)
 class Deletion:
-    """Decision support, in calibrated logits towards the decision taken, lost by removing frames of one track.
+    """Decision support, in calibrated log-odds towards the decision taken, lost by removing frames of one track.
 
     attended: lost with the most attended frames; random: mean loss over as many randomly chosen frames.
     """
@@ -73,17 +75,19 @@ def probe(
 
     `deletion_rng` draws the random deletions; None leaves the deletion test out.
     """
-    frames = len(track)
-    attention = np.asarray(classifier.model.get_frame_importance(track.features), np.float64)
+    frames, scale = len(track), scale_of(classifier, config)
+    whole = model_inputs(track.features, track, classifier.inputs, scale)  # (T, C)
+    attention = np.asarray(classifier.model.get_frame_importance(whole), np.float64)
     attention /= attention.sum()
     lengths = sorted({frames, *(count for count in config.prefix_frames if count < frames)}, reverse=True)
-    variants = [np.arange(length) for length in lengths]
+    variants = [whole[:length] for length in lengths]
     if deletion_rng is not None:
-        variants += _deletions(attention, config, deletion_rng)
-    logits = calibrated_logits(classifier, track.features, variants)
-    probabilities = 1 / (1 + np.exp(-logits))
+        left = [without(track, indices) for indices in _deletions(attention, config, deletion_rng)]
+        variants += [model_inputs(own.features, own, classifier.inputs, scale) for own in left]
+    log_odds = calibrated_log_odds(classifier, variants)
+    probabilities = 1 / (1 + np.exp(-log_odds))
     kept = probabilities >= float(classifier.metadata["threshold"])
-    lost = (logits[0] - logits[len(lengths) :]) * (1 if kept[0] else -1)
+    lost = (log_odds[0] - log_odds[len(lengths) :]) * (1 if kept[0] else -1)
     rows = [lengths.index(min(count, frames)) for count in config.prefix_frames]
     return ProbedTrack(
         scene_id=track.scene_id,
@@ -111,17 +115,42 @@ def _deletions(attention: FloatVector, config: AnalyzeConfig, rng: np.random.Gen
     return [np.sort(order[removed:]) for order in orders]
 
 
-def calibrated_logits(
-    classifier: LoadedClassifier, features: NDArray[np.floating], variants: Sequence[NDArray[np.intp]]
-) -> FloatVector:
-    """Return the calibrated logits (N,) of a track (T, C) reduced to each of `variants`, arrays of frame indices."""
-    batch = np.zeros((len(variants), max(map(len, variants)), features.shape[1]), np.float32)  # (N, T, C)
+def scale_of(classifier: LoadedClassifier, config: AnalyzeConfig) -> ConfidenceScale | None:
+    """Return the scale of the profile's confidences in the checkpoint, None for a classifier of pixels alone.
+
+    Raises `CheckpointError` when a classifier that reads confidences was not trained on that profile.
+    """
+    if classifier.inputs == "pixels":
+        return None
+    scales = classifier.confidence_scales
+    if config.profile not in scales:
+        raise CheckpointError(
+            f"the classifier was trained on the profiles {', '.join(sorted(scales)) or 'none'}; analyze.profile is "
+            f"{config.profile}: change it, or run train on features of that profile"
+        )
+    return scales[config.profile]
+
+
+def without(track: LabelledFeatures, indices: NDArray[np.intp]) -> LabelledFeatures:
+    """Return the track as if the detector had missed all frames but those at `indices`, which grow."""
+    return replace(
+        track,
+        frames=track.frames[indices],
+        boxes_xywh_px=track.boxes_xywh_px[indices],
+        confidences=track.confidences[indices],
+        features=track.features[indices],
+    )
+
+
+def calibrated_log_odds(classifier: LoadedClassifier, variants: Sequence[NDArray[np.float32]]) -> FloatVector:
+    """Return the calibrated log-odds (N,) of the inputs (T, C) of `variants`, whose T differ."""
+    lengths = np.array([len(inputs) for inputs in variants])
+    batch = np.zeros((len(variants), lengths.max(), variants[0].shape[1]), np.float32)  # (N, T, C)
     valid = np.zeros(batch.shape[:2], np.bool_)  # (N, T)
-    for row, indices in enumerate(variants):
-        batch[row, : len(indices)] = features[indices]
-        valid[row, : len(indices)] = True
+    for row, inputs in enumerate(variants):
+        batch[row, : len(inputs)] = inputs
+        valid[row, : len(inputs)] = True
     device = next(classifier.model.parameters()).device
     with torch.inference_mode():
         logits = classifier.model.logits(torch.from_numpy(batch).to(device), torch.from_numpy(valid).to(device))  # (N,)
-    calibrated: FloatVector = logits.cpu().numpy().astype(np.float64) / float(classifier.metadata["temperature"])
-    return calibrated
+    return classifier.calibration.log_odds(logits.cpu().numpy(), lengths)

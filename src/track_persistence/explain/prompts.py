@@ -13,16 +13,18 @@ from track_persistence.explain.answers import Analysis, Task, Topic
 from track_persistence.explain.config import LlmConfig
 from track_persistence.explain.facts import Facts, show
 
-PROMPT_VERSION = 1
+PROMPT_VERSION = 2
 
 SYSTEM = f"""You analyse a classifier that decides which 2D tracks of a camera pair are persistent, that is, real
-objects, and which are transient: brief ghosts (reflections, glare, shadows, flares, clutter) or detector noise.
+objects, and which are transient: ghosts (reflections, highlights, glare, shadows, flares, clutter, false boxes of the
+detector or tracker) or detector noise. Ghosts need not be short: in profile matched they last as long as objects.
+The classifier sees the crop of each frame, and perhaps the detector's confidence and the motion of the box.
 You are given measured facts, one a line, as key = value. k.low and k.high bound the 95 % interval of k.
 Lift is T times the attention weight of a frame of a track of T frames: 1 everywhere means even attention.
 Random controls are what meaningless weights show on tracks of the same lengths; excess_lift is lift minus that.
 peak_position runs from 0, the first frame, to 1, the last; meaningless weights peak at 0.5 on average.
-probability is the classifier's probability that a track is persistent. prefix.<group>.<n> is judged on n frames.
-faithfulness compares the loss of decision support, in logits, when the most attended frames are removed with the
+probability is the classifier's probability that a track is persistent. prefix.<group>.<n>: after the first n frames.
+faithfulness compares the loss of decision support, in log-odds, when the most attended frames are removed with the
 loss when as many random frames are removed.
 Rules: every statement cites one to ten of the given keys exactly as written. Use no number that is not the value of
 a key you cite. Where an interval includes the control, say that the difference is not established. Attention shows

@@ -8,10 +8,10 @@ def _questions(reading: Reading) -> list[Statement]:
     found = []
     ghost = commonest_ghost(reading)
     if ghost is not None and reading.number(ghost):
-        name = ghost.rsplit(".", 1)[1]
+        name = ghost.rsplit(".", 1)[1].replace("_", " ")
         template = (
-            f"Would agreement of both cameras on a 3D position reject the {{0}} {name} tracks that appearance alone "
-            "keeps, at an equal share of kept persistent tracks?"
+            f"Do the {{0}} {name} tracks that the classifier keeps show their cause in any frame, or does the second "
+            "camera alone tell them from objects?"
         )
         found.append(reading.say(Topic.GHOST_TYPE, template, ghost))
     if (reading.number("failures.false_negative.count") or 0) > 0:
@@ -30,13 +30,13 @@ def _question_of_faithfulness(reading: Reading) -> list[Statement]:
         return []
     if side > 0:
         template = (
-            "The attended frames matter by {0} logits more than random ones: are they the frames in which the truth "
+            "The attended frames matter by {0} log-odds more than random ones: are they the frames in which the truth "
             "shows, such as the onset of a fade?"
         )
     else:
         template = (
-            "Attended frames matter no more than random ones (difference {0} logits): does a gradient or an occlusion "
-            "measure find the frames that carry the decision?"
+            "Attended frames matter no more than random ones (difference {0} log-odds): does a gradient or an "
+            "occlusion measure find the frames that carry the decision?"
         )
     return [reading.say(Topic.FAITHFULNESS, template, key)]
 
@@ -57,16 +57,19 @@ def _question_of_early_decision(reading: Reading) -> list[Statement]:
     if len(frames) < 2:
         return []
     keys = [f"prefix.persistent.{n}.kept_share" for n in (frames[0], frames[-1])]
+    if not reading.order(*keys):
+        return []
     template = (
         f"The kept share of persistent tracks goes from {{0}} after {frames[0]} to {{1}} after {frames[-1]} frames: "
-        "which property of the later frames brings the change, appearance or the mere number of frames?"
+        "what brings the change, the appearance in the later frames, their boxes, or the mere number of frames?"
     )
     return [reading.say(Topic.EARLY_DECISION, template, *keys)]
 
 
 def _question_of_scenarios(reading: Reading) -> list[Statement]:
     found = []
-    for scenario in ("1", "2", "3"):
+    names = dict.fromkeys(key.split(".")[1] for key in reading.facts if key.startswith("scenarios."))
+    for scenario in sorted(names):
         used = reading.facts.get(f"scenarios.{scenario}.fusion")
         keys = [f"scenarios.{scenario}.{state}.missed_points" for state in (used, "off")]
         if all(key in reading.facts for key in keys) and (reading.order(*keys) or 0) > 0:

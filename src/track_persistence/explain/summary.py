@@ -28,6 +28,7 @@ def build_evidence(tracks: Sequence[ProbedTrack], config: AnalyzeConfig, interva
     kinds = {name: members for name, members in groups.items() if name not in list(Ghost) or name == "noise"}
     return {
         "schema": EVIDENCE_SCHEMA,
+        "profile": config.profile,
         "split": config.split,
         "counts": {
             "tracks": len(tracks),

@@ -1,4 +1,4 @@
-"""Where training clips come from: a bounded pool of unlabelled tracks, and each step's draw from it.
+"""Where training clips come from: a bounded pool of tracks, and each step's draw from it.
 
 N clips of one step, F frames of one clip.
 """
@@ -16,18 +16,21 @@ from track_persistence.core.params import SplitConfig
 from track_persistence.core.progress import track_progress
 from track_persistence.core.seeding import TRAIN, VALIDATION, generator, split_of
 from track_persistence.core.storage import read_scenes, shard_paths
-from track_persistence.core.types import CropArray, StereoScene
+from track_persistence.core.types import CropArray, Ghost, StereoScene
 from track_persistence.magvit.config import TokenizerConfig
+
+CAUSES = tuple(Ghost)
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """Consecutive observed frames of one track, without its label. crops: (T, 64, 64, 3) uint8 RGB."""
+    """Consecutive observed frames of one track. crops: (T, 64, 64, 3) uint8 RGB; cause: position in `CAUSES`."""
 
     scene_id: int
     camera: int
     track_id: int
     crops: CropArray
+    cause: int
 
     def __len__(self) -> int:
         """Return the number of frames T."""
@@ -38,12 +41,19 @@ class Clip:
 class Pair:
     """Two views of the same tracks, for one step. first, second: (N, F, 64, 64, 3) uint8; distinct: (N,) bool.
 
-    The second is recoloured: without that, telling tracks apart takes no more than their mean colour.
+    The second is recoloured: without that, telling tracks apart takes no more than their mean colour. causes: (N,)
+    int64, positions in `CAUSES`.
     """
 
     first: NDArray[np.uint8]
     second: NDArray[np.uint8]
     distinct: NDArray[np.bool_]
+    causes: NDArray[np.int64]
+
+    @classmethod
+    def same(cls, crops: NDArray[np.uint8]) -> "Pair":
+        """Return clips (N, F, 64, 64, 3) as both views, to look at and not to train on."""
+        return cls(crops, crops, np.zeros(len(crops), np.bool_), np.zeros(len(crops), np.int64))
 
 
 @dataclass
@@ -98,7 +108,13 @@ def _ranked_clips(scene: StereoScene, frames: int, seed: int) -> Iterator[tuple[
         rank, start = rng.random(), rng.integers(max(len(track) - frames, 0) + 1)
         yield (
             float(rank),
-            Clip(scene.scene_id, track.camera, track.track_id, track.crops[start : start + frames].copy()),
+            Clip(
+                scene.scene_id,
+                track.camera,
+                track.track_id,
+                track.crops[start : start + frames].copy(),
+                CAUSES.index(labelled.ghost),
+            ),
         )
 
 
@@ -119,6 +135,7 @@ class PairSampler:
     def draw(self, step: int) -> Pair:
         """Return the two views of step `step`: all clips of one length, of tracks that have so many frames.
 
+        Half of the tracks, drawn anew in each step, are mirrored left to right in both views.
         Where a track has frames to spare the two views start at different frames and may overlap; a track that is just
         as long as the clip gives the same view twice and is marked as not distinct.
         """
@@ -129,8 +146,12 @@ class PairSampler:
         spare = np.array([len(self._pool[int(row)]) - length for row in rows])
         starts = rng.integers(spare + 1)
         others = (starts + rng.integers(1, np.maximum(spare, 1) + 1)) % (spare + 1)
-        second = recoloured(self._cut(rows, others, length), self._recolouring, rng)
-        return Pair(self._cut(rows, starts, length), second, spare > 0)
+        first, second = self._cut(rows, starts, length), self._cut(rows, others, length)
+        mirrored = rng.random(len(rows)) < 0.5
+        for view in (first, second):
+            view[mirrored] = view[mirrored, :, :, ::-1]
+        causes = np.array([self._pool[int(row)].cause for row in rows])
+        return Pair(first, recoloured(second, self._recolouring, rng), spare > 0, causes)
 
     def _cut(self, rows: NDArray[np.int64], starts: NDArray[np.int64], length: int) -> NDArray[np.uint8]:
         return np.stack(

@@ -38,7 +38,7 @@ class ArchitectureConfig(Section):
 
 
 class LossConfig(Section):
-    """Weights of the terms of the self-supervised loss."""
+    """Weights of the terms of the loss."""
 
     reconstruction: NonNegativeFloat
     """Mean absolute pixel error, pixels in [-1, 1]."""
@@ -52,10 +52,13 @@ class LossConfig(Section):
     """InfoNCE between two clips of one track against the batch's other tracks."""
     contrastive_temperature: PositiveFloat
     """Divides the cosine similarities of InfoNCE."""
+    cause: NonNegativeFloat
+    """Cross-entropy of a linear layer on the mean latents, which names the cause of a simulated track: a real object
+    or one of the ghosts. 0 makes the training self-supervised."""
 
 
 class TokenizerConfig(Section):
-    """Self-supervised training of the tokenizer on the training split's crops; labels are never read."""
+    """Training of the tokenizer on the training split's crops; `loss.cause` alone reads labels, the simulator's."""
 
     architecture: ArchitectureConfig
     """Shape of the network."""

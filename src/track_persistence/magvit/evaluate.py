@@ -65,7 +65,7 @@ def evaluate(
 
 def reconstruct(tokenizer: TrackTokenizer, crops: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return the reconstruction of (B, T, 64, 64, 3) and the code numbers (N, G) of all voxels."""
-    video, _ = pair_videos(tokenizer, Pair(crops, crops, np.zeros(len(crops), np.bool_)), torch.device("cpu"))
+    video, _ = pair_videos(tokenizer, Pair.same(crops), torch.device("cpu"))
     result = tokenizer(video)
     codes: NDArray[np.int64] = tokenizer.quantizer.code_indices(result.quantized.codes).numpy()
     return to_crops(result.reconstruction)[:, : crops.shape[1]], codes
@@ -106,7 +106,7 @@ def _recognised(tokenizer: TrackTokenizer, clips: Sequence[Clip], longest: int) 
 
 
 def _embed(tokenizer: TrackTokenizer, crops: NDArray[np.uint8]) -> torch.Tensor:
-    video, _ = pair_videos(tokenizer, Pair(crops[None], crops[None], np.zeros(1, np.bool_)), torch.device("cpu"))
+    video, _ = pair_videos(tokenizer, Pair.same(crops[None]), torch.device("cpu"))
     latents, _ = tokenizer.encoder(video)
     return clip_embeddings(latents)[0]
 

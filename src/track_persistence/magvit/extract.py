@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from track_persistence.core.errors import DataError
 from track_persistence.core.files import code_digest, digest_of, file_digest
 from track_persistence.core.params import RunConfig
-from track_persistence.core.storage import read_scenes, shard_paths, write_features
+from track_persistence.core.storage import read_provenance, read_scenes, shard_paths, write_features
 from track_persistence.core.types import FloatArray, LabelledFeatures, LabelledTrack
 from track_persistence.engine.shards import ShardJob, run_shards
 from track_persistence.magvit.config import ExtractConfig
@@ -55,9 +56,17 @@ def make_shard(shard: _Shard, path: Path) -> None:
         "architecture_digest": encoder.architecture_digest,
         "encoder_digest": encoder.digest,
         "precision": encoder.precision,
+        "profile": _profile_of(shard.scenes),
     }
     tracks = encode_shard(encoder, shard.scenes, shard.config.dtype)
     write_features(path, tracks, encoder.dimension, shard.config.dtype, provenance)
+
+
+def _profile_of(scenes: Path) -> str:
+    provenance = read_provenance(scenes)
+    if "profile" not in provenance:
+        raise DataError(f"{scenes}: provenance names no profile; run generate again")
+    return provenance["profile"]
 
 
 def encode_shard(encoder: MagvitEncoder, scenes: Path, dtype: str) -> Iterator[LabelledFeatures]:

@@ -1,14 +1,15 @@
-"""The self-supervised loss: reconstruct, use the codes, tell tracks apart.
+"""The loss: reconstruct, use the codes, tell tracks apart, and name the cause that the simulator gave them.
 
-N clips in the batch, T frames, L latent frames, D latent channels.
+N clips in the batch, T frames, L latent frames, D latent channels, K causes.
 """
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from track_persistence.magvit.clips import Pair
-from track_persistence.magvit.config import LossConfig
+from track_persistence.core.seeding import torch_seed
+from track_persistence.magvit.clips import CAUSES, Pair
+from track_persistence.magvit.config import ArchitectureConfig, LossConfig
 from track_persistence.magvit.tokenizer import TrackTokenizer, padded_length, to_video
 
 
@@ -41,7 +42,16 @@ def info_nce(first: Tensor, second: Tensor, distinct: Tensor, temperature: float
     return (forth + back)[distinct].mean() / 2
 
 
-def pair_loss(tokenizer: TrackTokenizer, pair: Pair, config: LossConfig, device: torch.device) -> dict[str, Tensor]:
+def fresh_cause_head(config: ArchitectureConfig, seed: int) -> nn.Linear:
+    """Return the layer from a clip's mean latents (N, D) to logits (N, K) of `CAUSES`; it only serves training."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed(seed, "tokenizer cause head"))
+        return nn.Linear(config.latent_dim, len(CAUSES))
+
+
+def pair_loss(
+    tokenizer: TrackTokenizer, cause_head: nn.Linear, pair: Pair, config: LossConfig, device: torch.device
+) -> dict[str, Tensor]:
     """Return the terms of the loss by name and their weighted sum as `total`.
 
     Both views are encoded; the first alone is quantised and reconstructed, which halves the decoder's cost.
@@ -53,12 +63,14 @@ def pair_loss(tokenizer: TrackTokenizer, pair: Pair, config: LossConfig, device:
     reconstruction = tokenizer.decoder(quantized.codes)
     embeddings = clip_embeddings(latents)
     distinct = torch.from_numpy(pair.distinct).to(device)
+    causes = torch.from_numpy(pair.causes).to(device).repeat(2)
     terms = {
         "reconstruction": (reconstruction.float() - first).abs().mean(),
         "code_certainty": quantized.uncertainty,
         "code_diversity": -quantized.diversity,
         "commitment": quantized.commitment,
         "contrastive": info_nce(embeddings[:count], embeddings[count:], distinct, config.contrastive_temperature),
+        "cause": F.cross_entropy(cause_head(latents.float().mean(dim=(2, 3, 4))).float(), causes),
     }
     total = torch.stack([getattr(config, name) * term for name, term in terms.items()]).sum()
     return {**terms, "total": total}

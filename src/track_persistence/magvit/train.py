@@ -1,4 +1,4 @@
-"""The `tokenizer` stage: self-supervised training that survives being killed."""
+"""The `tokenizer` stage: training that survives being killed."""
 
 import io
 import math
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from track_persistence.core.errors import StorageError, TrackPersistenceError
 from track_persistence.core.files import code_digest, digest_of, file_digest, write_bytes, write_json
@@ -19,7 +20,7 @@ from track_persistence.magvit.clips import PairSampler, draw_pools
 from track_persistence.magvit.config import TokenizerConfig
 from track_persistence.magvit.device import resolve_device
 from track_persistence.magvit.evaluate import evaluate
-from track_persistence.magvit.objective import pair_loss
+from track_persistence.magvit.objective import fresh_cause_head, pair_loss
 from track_persistence.magvit.pictures import reconstruction_sheet
 from track_persistence.magvit.tokenizer import TrackTokenizer, fresh_tokenizer
 
@@ -30,23 +31,32 @@ STEPS_PER_SAVE = 25
 
 
 @dataclass
-class _Training:
+class Training:
     """What changes while training, and all that a resumed run needs; each step's draw is named by its number."""
 
     tokenizer: TrackTokenizer
+    cause_head: nn.Linear
     optimizer: torch.optim.AdamW
     step: int
 
     def save(self, path: Path) -> None:
+        """Write it to a file."""
         buffer = io.BytesIO()
-        state = {"model": self.tokenizer.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step}
+        state = {
+            "model": self.tokenizer.state_dict(),
+            "cause_head": self.cause_head.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+        }
         torch.save(state, buffer)
         write_bytes(path, buffer.getvalue())
 
     def restore(self, path: Path) -> None:
+        """Go back to what `save` wrote; raises `StorageError` on anything else."""
         try:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             self.tokenizer.load_state_dict(state["model"])
+            self.cause_head.load_state_dict(state["cause_head"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step = state["step"]
         except (RuntimeError, KeyError, EOFError, OSError) as error:
@@ -92,16 +102,20 @@ def train(
 ) -> TrackTokenizer:
     """Train for `config.steps` steps, from `state_path` on where it exists; return the tokenizer, set to evaluate."""
     tokenizer = fresh_tokenizer(config.architecture, seed).to(device).train()
+    cause_head = fresh_cause_head(config.architecture, seed).to(device)
     optimizer = torch.optim.AdamW(
-        tokenizer.parameters(), lr=config.learning_rate, betas=config.adam_betas, weight_decay=config.weight_decay
+        [*tokenizer.parameters(), *cause_head.parameters()],
+        lr=config.learning_rate,
+        betas=config.adam_betas,
+        weight_decay=config.weight_decay,
     )
-    training = _Training(tokenizer, optimizer, step=0)
+    training = Training(tokenizer, cause_head, optimizer, step=0)
     if state_path.is_file():
         training.restore(state_path)
         log(f"tokenizer: going on after step {training.step} of {config.steps}, from {state_path}")
     steps = range(training.step, config.steps)
     for step in track_progress(steps, len(steps), "training the tokenizer", "steps"):
-        terms = take_step(tokenizer, optimizer, config, sampler, step)
+        terms = take_step(training, config, sampler, step)
         training.step = step + 1
         if training.step % STEPS_PER_SAVE == 0 or training.step == config.steps:
             training.save(state_path)
@@ -109,22 +123,18 @@ def train(
     return tokenizer.eval()
 
 
-def take_step(
-    tokenizer: TrackTokenizer,
-    optimizer: torch.optim.AdamW,
-    config: TokenizerConfig,
-    sampler: PairSampler,
-    step: int,
-) -> dict[str, float]:
+def take_step(training: Training, config: TokenizerConfig, sampler: PairSampler, step: int) -> dict[str, float]:
     """Make optimiser step number `step`, counted from 0; returns the loss terms by name."""
+    tokenizer, optimizer = training.tokenizer, training.optimizer
     device = next(tokenizer.parameters()).device
     for group in optimizer.param_groups:
         group["lr"] = config.learning_rate * _schedule(step, config)
     with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-        terms = pair_loss(tokenizer, sampler.draw(step), config.loss, device)
+        terms = pair_loss(tokenizer, training.cause_head, sampler.draw(step), config.loss, device)
     optimizer.zero_grad(set_to_none=True)
     terms["total"].backward()  # type: ignore[no-untyped-call]
-    norm = torch.nn.utils.clip_grad_norm_(tokenizer.parameters(), config.gradient_norm)
+    weights = [*tokenizer.parameters(), *training.cause_head.parameters()]
+    norm = torch.nn.utils.clip_grad_norm_(weights, config.gradient_norm)
     if not torch.isfinite(norm):
         raise TrackPersistenceError(
             f"tokenizer: step {step}: the gradient is not finite (loss {terms['total'].item():g}); "

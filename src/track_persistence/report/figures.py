@@ -10,40 +10,111 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from track_persistence.report.drawing import BLUE, GREEN, GREY, ORANGE, PURPLE, drawing
-from track_persistence.report.tables import METHOD_NAMES, METHODS, SCENARIO_NAMES, ages_of, state_name, states_of
-from track_persistence.report.values import lookup, value_of
+from track_persistence.report.early_tables import CHANCE, least_frames
+from track_persistence.report.tables import (
+    FILTER,
+    METHOD_NAMES,
+    METHODS,
+    SCENARIO_NAMES,
+    age_titles,
+    ages_of,
+    state_name,
+    states_of,
+)
+from track_persistence.report.values import Value, lookup, value_of
 
-COLOURS = dict(zip(METHODS, (BLUE, ORANGE, GREEN, PURPLE), strict=True))
-MARKERS = dict(zip(METHODS, "osD^", strict=True))
 Columns = Mapping[str, Sequence[str]]
+# Colour, marker, line; the methods that are not named here are grey.
+STYLES = {
+    FILTER: (BLUE, "o", "-"),
+    "sprt": (PURPLE, "^", "--"),
+    "no_pixels": (GREEN, "D", "--"),
+    "min_hits": (ORANGE, "s", "--"),
+}
+OTHERS = (":", "--", "-.", (0, (5, 1)), (0, (1, 3)), (0, (7, 2, 1, 2)))
 
 
-def by_frames_figure(part: Mapping[str, Any], origin: str) -> Markup:
-    """Draw AUC and accuracy against the frames seen, filter and baselines, with 95 % intervals."""
+def by_frames_figure(part: Mapping[str, Any], origin: str, profile: str) -> Markup:
+    """Draw AUC against the frames seen, of the filter and all baselines, and what the filter decides, with intervals.
+
+    profile: what the title calls it.
+    """
     ages = ages_of(part, origin)
-    with drawing("by_frames", 2, 3.6, "AUC and accuracy by number of frames seen") as made:
-        for axes, measure in zip(made.axes, ("auc", "accuracy"), strict=True):
-            for shift, method in enumerate(METHODS):
-                values = [value_of(lookup(part, origin, "by_frames", age, method, measure)) for age in ages]
-                middle = np.array([value.value for value in values])
-                ends = np.array([[v.low if v.has_interval else v.value for v in values],
-                                 [v.high if v.has_interval else v.value for v in values]])  # fmt: skip
-                axes.errorbar(
-                    np.arange(len(ages)) + 0.07 * (shift - 1.5),
-                    middle,
-                    yerr=np.abs(ends - middle),
-                    color=COLOURS[method],
-                    marker=MARKERS[method],
-                    markersize=5,
-                    linewidth=2.2 if method == METHODS[0] else 1.3,
-                    linestyle="-" if method == METHODS[0] else "--",
-                    capsize=2,
-                    label=METHOD_NAMES[method],
-                )
+    with drawing(f"by_frames_{profile}", 2, 3.9, f"{profile}: AUC and decisions by number of frames seen") as made:
+        for shift, method in enumerate(METHODS):
+            values = [value_of(lookup(part, origin, "by_frames", age, method, "auc")) for age in ages]
+            _ages_line(made.axes[0], values, 0.05 * (shift - 4.5), METHOD_NAMES[method], _style(method))
+        measures = {"precision": GREEN, "recall": ORANGE, "accuracy": BLUE, "calibration_error": PURPLE}
+        for shift, (measure, colour) in enumerate(measures.items()):
+            values = [value_of(lookup(part, origin, "by_frames", age, FILTER, measure)) for age in ages]
+            style = {"color": colour, "marker": "osD^"[shift], "linestyle": "-", "linewidth": 1.6}
+            _ages_line(made.axes[1], values, 0.05 * (shift - 1.5), _plain(measure), style)
+        for axes in made.axes:
             axes.set_xticks(range(len(ages)), ages)
             axes.set_xlabel("frames seen")
-            axes.set_title("area under the ROC curve" if measure == "auc" else "accuracy at the chosen threshold")
-        made.axes[0].legend(loc="lower right")
+        made.axes[0].set_title("area under the ROC curve")
+        made.axes[1].set_title("the learned filter at its threshold")
+        made.axes[0].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+        made.axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+    return made.svg
+
+
+def _style(method: str) -> dict[str, Any]:
+    if method in STYLES:
+        colour, marker, line = STYLES[method]
+        return {"color": colour, "marker": marker, "linestyle": line, "linewidth": 2.4 if method == FILTER else 1.4}
+    others = [name for name in METHODS if name not in STYLES]
+    return {"color": GREY, "marker": ".", "linestyle": OTHERS[others.index(method)], "linewidth": 1.1}
+
+
+def _ages_line(axes: Axes, values: Sequence[Value], shift: float, label: str, style: Mapping[str, Any]) -> None:
+    middle = np.array([value.value for value in values])
+    ends = np.array([[v.low if v.has_interval else v.value for v in values],
+                     [v.high if v.has_interval else v.value for v in values]])  # fmt: skip
+    where = np.arange(len(values)) + shift
+    axes.errorbar(where, middle, yerr=np.abs(ends - middle), markersize=4.5, capsize=2, label=label, **style)
+
+
+def reliability_figure(calibration: Columns, profile: str) -> Markup:
+    """Draw the share of real objects against the probability, a panel for every number of frames seen.
+
+    calibration: `bin`, `mean_predicted`, `fraction_positive`, `count` and `frames_seen` of one profile, a line per bin.
+    Bars below show how many tracks each bin holds.
+    """
+    ages = list(dict.fromkeys(calibration["frames_seen"]))
+    with drawing(f"reliability_{profile}", len(ages), 2.6, f"{profile}: reliability by number of frames seen") as made:
+        for axes, age, title in zip(made.axes, ages, age_titles(ages), strict=True):
+            chosen = [row for row, cell in enumerate(calibration["frames_seen"]) if cell == age]
+            names = ("mean_predicted", "fraction_positive", "count")
+            predicted, true, count = (np.array(_numbers([calibration[name][row] for row in chosen])) for name in names)
+            axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":")
+            axes.bar(predicted, 0.25 * count / count.max(), width=0.07, color=GREY, alpha=0.35)
+            axes.plot(predicted, true, color=BLUE, linewidth=1.8, marker="o", markersize=3.5)
+            axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="mean probability", title=title)
+            axes.set_xticks([0, 0.5, 1])
+        made.axes[0].set_ylabel("share that is real")
+    return made.svg
+
+
+def delays_figure(curves: Mapping[str, Sequence[Mapping[str, Any]]], profile: str) -> Markup:
+    """Draw the mean frames until decided against the error: the points of each method, and the least up to an error.
+
+    curves: method to points with `error` and `frames`.
+    """
+    with drawing(f"delays_{profile}", 1, 3.4, f"{profile}: frames until decided against error") as made:
+        axes = made.axes[0]
+        for method in (name for name in METHODS if name in curves):
+            curve = curves[method]
+            errors = sorted(float(point["error"]) for point in curve)
+            steps = [(error, least_frames(curve, error)) for error in errors]
+            ends = [*steps, (max(CHANCE, errors[-1]), steps[-1][1])]
+            style = _style(method)
+            marker = style.pop("marker")
+            axes.step(*zip(*ends, strict=True), where="post", label=METHOD_NAMES[method], **style)
+            axes.plot(*zip(*steps, strict=True), color=style["color"], marker=marker, linestyle="", markersize=4)
+        axes.set(xlabel="error: mean of ghosts kept and real objects dropped", ylabel="mean frames until decided")
+        axes.set(xlim=(0, CHANCE), ylim=(0, None), title="least delay that reaches an error; lower left is better")
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return made.svg
 
 
@@ -63,20 +134,16 @@ def training_figure(curves: Columns) -> Markup:
     return made.svg
 
 
-def curves_figure(roc: Columns, precision_recall: Columns, calibration: Columns) -> Markup:
-    """Draw ROC and precision-recall curves, one for every number of frames seen, and the reliability diagram."""
-    with drawing("curves", 3, 3.5, "ROC, precision-recall and calibration") as made:
+def curves_figure(roc: Columns, precision_recall: Columns, profile: str) -> Markup:
+    """Draw ROC and precision-recall curves, one for every number of frames seen."""
+    with drawing(f"curves_{profile}", 2, 3.5, f"{profile}: ROC, precision and recall") as made:
         _by_age(made.axes[0], roc, "fpr", "tpr")
+        made.axes[0].plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":")
         made.axes[0].set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
-        if made.axes[0].lines:
+        if len(made.axes[0].lines) > 1:
             made.axes[0].legend(title="frames seen", loc="lower right", fontsize=8)
         _by_age(made.axes[1], precision_recall, "recall", "precision")
         made.axes[1].set(xlabel="recall", ylabel="precision", title="precision and recall")
-        predicted, true = (_numbers(calibration[name]) for name in ("mean_predicted", "fraction_positive"))
-        made.axes[2].plot(predicted, true, color=BLUE, linewidth=2, marker="o", markersize=4)
-        made.axes[2].set(xlabel="mean probability", ylabel="share that is persistent", title="calibration")
-        for axes in (made.axes[0], made.axes[2]):
-            axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":")
         for axes in made.axes:
             axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     return made.svg

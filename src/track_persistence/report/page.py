@@ -6,11 +6,13 @@ from typing import Any
 
 import jinja2
 
-from track_persistence.report import figures, geometry_tables, scenario_figures, scenario_tables, tables
+from track_persistence.report import ablation_tables, figures, scenario_figures, scenario_tables, tables
 from track_persistence.report.analysis import analysis_of
 from track_persistence.report.config import ReportConfig
+from track_persistence.report.profile_section import leaning, sections_of
+from track_persistence.report.profiles import NAMES, PROFILES, profiles_of
 from track_persistence.report.sources import Results
-from track_persistence.report.strips import Strip, data_uri
+from track_persistence.report.strips import Strip, jpeg_uri
 from track_persistence.report.values import lookup
 from track_persistence.report.verdicts import verdicts_of
 
@@ -28,62 +30,71 @@ def render(config: ReportConfig, results: Results, strips: list[Strip]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    verdicts = verdicts_of(
-        config, results.train, results.scenarios, (results.origins["train"], results.origins["scenarios"])
-    )
+    metrics = {"train": results.train, "fuse": results.fuse, "ablate": results.ablate, "scenarios": results.scenarios}
+    verdicts = verdicts_of(config, metrics, results.origins)
+    statuses = Counter(verdict.status for group in verdicts.values() for verdict in group)
     content = {
         "css": (folder / "page.css").read_text(encoding="utf-8"),
         "verdicts": verdicts,
-        "counts": {"met": 0, "missed": 0, "open": 0} | Counter(verdict.status for verdict in verdicts),
+        "counts": {"met": 0, "missed": 0, "open": 0} | statuses,
+        "leaning": leaning(results),
+        "profiles": sections_of(results, str(config.early_frames)),
         "strips_by_outcome": _by_outcome(strips),
         "analyses": analysis_of(results.analysis, results.origins["analysis"]),
         "evidence": tables.plain_table(results.summary, "Groups of tracks"),
-        "reconstructions": data_uri(results.reconstructions_png),
-        "contact_sheets": [(name, data_uri(png)) for name, png in results.contact_sheets_png.items()],
+        "evidence_profile": NAMES.get(results.evidence.get("profile", ""), ""),
+        "reconstructions": jpeg_uri("reconstructions.png", results.reconstructions_png, config.picture_quality),
+        "contact_sheets": _contact_sheets(config, results),
     }
     return environment.get_template("page.html.j2").render(**content, **_tables(results), **_figures(results))
 
 
 def _tables(results: Results) -> dict[str, Any]:
-    origin, scenarios = results.origins["train"], results.origins["scenarios"]
-    content: dict[str, Any] = {
-        "confusion": tables.confusion_table(results.plots["confusion"]),
+    scenarios = results.origins["scenarios"]
+    return {
         "training_facts": tables.plain_table(
-            {"calibration": results.train.get("calibration"), "training": results.train.get("training")},
+            {
+                "training": results.train.get("training"),
+                **{
+                    f"calibration, {NAMES[profile]}": results.train[profile].get("calibration")
+                    for profile in profiles_of(results.train, results.origins["train"])
+                },
+            },
             "Training and calibration",
         ),
+        "ablation": _ablation(results),
         "reduction": scenario_tables.reduction_table(results.scenarios, scenarios),
         "fusions": scenario_tables.fusion_table(results.scenarios, scenarios),
+        "cases": scenario_tables.case_table(results.scenarios, scenarios),
+        "rejected_in_cases": scenario_tables.rejected_table(results.scenarios, scenarios),
         "tokenizer": tables.plain_table(results.tokenizer, "Tokenizer on held-back crops"),
-        "geometry_tables": _geometry(results),
     }
-    for name in ("validation", "test"):
-        part = lookup(results.train, origin, name)
-        content[f"{name}_tables"] = [
-            tables.quality_table(part, origin, "auc", f"Area under the ROC curve, {name} scenes"),
-            tables.quality_table(part, origin, "accuracy", f"Accuracy, {name} scenes"),
-            tables.threshold_table(part, origin, f"The learned filter at its threshold, {name} scenes"),
-        ]
-    return content
 
 
-def _geometry(results: Results) -> list[tables.Table]:
-    origin = results.origins["geometry"]
-    part = lookup(results.geometry, origin, "test")
-    return [
-        geometry_tables.quality_table(part, origin, "Area under the ROC curve without pixels, test scenes"),
-        geometry_tables.rejected_table(part, origin, "Share of tracks that geometry alone rejects, test scenes"),
-    ]
+def _ablation(results: Results) -> dict[str, Any]:
+    origin = results.origins["ablate"]
+    part = lookup(results.ablate, origin, "test")
+    areas, less = "area under the ROC curve, test scenes", "the same minus the trained encoder under the transformer"
+    return {
+        "profile": NAMES.get(str(lookup(results.ablate, origin, "profile")), ""),
+        "shards": lookup(results.ablate, origin, "shards"),
+        "tables": [
+            ablation_tables.areas_table(part, origin, ablation_tables.ENCODERS, f"Encoders: {areas}"),
+            ablation_tables.differences_table(part, origin, ablation_tables.ENCODERS, f"Encoders: {less}"),
+            ablation_tables.areas_table(part, origin, ablation_tables.INPUTS, f"Inputs: {areas}"),
+            ablation_tables.differences_table(part, origin, ablation_tables.INPUTS, f"Inputs: {less}"),
+        ],
+        "ghosts": ablation_tables.ghosts_table(part, origin, "AUC of real objects against one kind, test scenes"),
+    }
 
 
 def _figures(results: Results) -> dict[str, Any]:
-    origin = results.origins["train"]
+    scenarios = results.origins["scenarios"]
+    specified = scenario_tables.specified(results.scenarios, scenarios)
     return {
-        "by_frames_figure": figures.by_frames_figure(lookup(results.train, origin, "test"), origin),
         "training_figure": figures.training_figure(results.plots["loss"]),
-        "curves_figure": figures.curves_figure(results.plots["roc"], results.plots["pr"], results.plots["calibration"]),
-        "gospa_figure": figures.gospa_figure(results.scenarios, results.origins["scenarios"]),
-        "scenarios": [_scenario(results, number) for number in sorted(results.scenarios)],
+        "gospa_figure": figures.gospa_figure(specified, scenarios),
+        "scenarios": [_scenario(results, number) for number in specified],
     }
 
 
@@ -102,6 +113,18 @@ def _scenario(results: Results, number: str) -> dict[str, Any]:
         "time": scenario_figures.time_figure(example, f"{drawn}: {number}", name),
         "depth": scenario_figures.depth_figure(example, metrics, (f"{drawn}: {number}", measured), name),
     }
+
+
+def _contact_sheets(config: ReportConfig, results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return the sheets as (kind, data URI) by heading: each profile, then what is of none."""
+    found: dict[str, list[tuple[str, str]]] = {NAMES[profile]: [] for profile in PROFILES}
+    for name, png in results.contact_sheets_png.items():
+        profile, _, kind = name.rpartition("-")
+        heading = NAMES.get(profile, "Other sheets")
+        found.setdefault(heading, []).append(
+            (kind.replace("_", " "), jpeg_uri(f"{name}.png", png, config.picture_quality))
+        )
+    return [(heading, sheets) for heading, sheets in found.items() if sheets]
 
 
 def _by_outcome(strips: list[Strip]) -> list[tuple[str, list[Strip]]]:

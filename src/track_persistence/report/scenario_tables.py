@@ -7,6 +7,7 @@ from typing import Any
 
 from track_persistence.report.tables import SCENARIO_NAMES, Row, Table, best_of, state_name, states_of
 from track_persistence.report.values import Value, lookup, value_of
+from track_persistence.tracking.config import FUSIONS, WITNESSES, name_of
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 FUSION_COLUMNS = {
@@ -16,6 +17,7 @@ FUSION_COLUMNS = {
     "gospa_missed_m": "missed (m)",
     "gospa_false_m": "false (m)",
 }
+OFF, APPEARANCE, FUSED = "off", "appearance", name_of(WITNESSES)
 
 
 def _percent(value: Value) -> str:
@@ -78,10 +80,32 @@ ERRORS = (
 )
 
 
+CASE_MEASURES = (
+    Measure("tracks dropped", ("track_reduction",), _percent, None),
+    Measure("2D precision", ("precision",), _percent, _much),
+    Measure("2D recall", ("recall",), _percent, None),
+    Measure("GOSPA (m)", ("gospa_m",), _number(2), _little),
+)
+
+
+def specified(scenarios: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """Return the scenarios of which the specification says how many tracks are to go, in order."""
+    return {
+        name: scenarios[name]
+        for name in sorted(scenarios)
+        if lookup(scenarios, origin, name, "expected_filtered") is not None
+    }
+
+
+def cases(scenarios: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """Return the other scenarios, in order."""
+    return {name: scenarios[name] for name in sorted(scenarios.keys() - specified(scenarios, origin).keys())}
+
+
 def reduction_table(scenarios: Mapping[str, Any], origin: str) -> Table:
-    """Return the share of tracks and 3D points dropped beside what was expected."""
+    """Return the share of tracks and 3D points dropped beside what was expected, where something was."""
     rows = []
-    for number in sorted(scenarios):
+    for number in specified(scenarios, origin):
         wanted = f"{100 * float(lookup(scenarios, origin, number, 'expected_filtered')):.0f} %"
         dropped = [value_of(lookup(scenarios, origin, number, name)) for name in ("track_reduction", "point_reduction")]
         seeds = str(lookup(scenarios, origin, number, "seeds"))
@@ -92,9 +116,9 @@ def reduction_table(scenarios: Mapping[str, Any], origin: str) -> Table:
 
 
 def fusion_table(scenarios: Mapping[str, Any], origin: str) -> Table:
-    """Return GOSPA and its parts of every scenario under every method; the least GOSPA of a scenario is marked."""
+    """Return GOSPA and its parts of every specified scenario under every method; the least GOSPA is marked."""
     rows = []
-    for number in sorted(scenarios):
+    for number in specified(scenarios, origin):
         states = states_of(scenarios[number])
         values = [[value_of(lookup(scenarios, origin, number, s, name)) for name in FUSION_COLUMNS] for s in states]
         best = _standing_out([own[0] for own in values], _little)
@@ -103,6 +127,54 @@ def fusion_table(scenarios: Mapping[str, Any], origin: str) -> Table:
             rows.append(Row(cells, frozenset({2} if at in best else ())))
     header = ("scenario", "method", *FUSION_COLUMNS.values())
     return Table("GOSPA by method; its parts add up in squares", header, tuple(rows))
+
+
+def case_table(scenarios: Mapping[str, Any], origin: str) -> Table:
+    """Return the chief measures of every case: filter off, by appearance, by all witnesses, and the best simple rule.
+
+    The fusion in use is there as well; the rule is that of least GOSPA. The best precision and GOSPA are marked.
+    """
+    rows = []
+    for name, case in cases(scenarios, origin).items():
+        states = _chief_states(case, f"{origin}: {name}")
+        columns = [
+            [value_of(lookup(case, f"{origin}: {name}", state, *measure.keys)) for state in states]
+            for measure in CASE_MEASURES
+        ]
+        best = [_standing_out(values, measure.score) for values, measure in zip(columns, CASE_MEASURES, strict=True)]
+        for at, state in enumerate(states):
+            cells = [measure.written(values[at]) for values, measure in zip(columns, CASE_MEASURES, strict=True)]
+            marked = frozenset(3 + column for column, positions in enumerate(best) if at in positions)
+            seeds = str(lookup(case, f"{origin}: {name}", "seeds"))
+            rows.append(Row((_name(name), seeds, state_name(state), *map(_two_lines, cells)), marked))
+    header = ("case", "scenes", "method", *(measure.title for measure in CASE_MEASURES))
+    return Table("Hard cases, pooled over scenes, with 95 % interval", header, tuple(rows))
+
+
+def rejected_table(scenarios: Mapping[str, Any], origin: str) -> Table:
+    """Return the share of the 2D tracks of each kind of ghost that is rejected in every case, by method."""
+    rows = []
+    methods = (APPEARANCE, "statistics", "geometry", FUSED)
+    for name, case in cases(scenarios, origin).items():
+        for kind, tracks in lookup(case, f"{origin}: {name}", "ghost_tracks").items():
+            values = [value_of(lookup(case, f"{origin}: {name}", each, "rejected", kind)) for each in methods]
+            best = frozenset(3 + at for at in _standing_out(values, _much))
+            cells = [_two_lines(value.percent()) for value in values]
+            rows.append(Row((_name(name), kind.replace("_", " "), str(tracks), *cells), best))
+    header = ("case", "ghost", "2D tracks", *map(state_name, methods))
+    return Table("Share of the ghosts that is rejected in the hard cases, with 95 % interval", header, tuple(rows))
+
+
+def _name(scenario: str) -> str:
+    return SCENARIO_NAMES.get(scenario, scenario.replace("_", " "))
+
+
+def _chief_states(case: Mapping[str, Any], origin: str) -> list[str]:
+    chosen = dict.fromkeys((OFF, APPEARANCE, str(lookup(case, origin, "fusion")), FUSED))
+    rules = [state for state in states_of(case) if state not in (OFF, *FUSIONS)]
+    values = [value_of(lookup(case, origin, rule, "gospa_m")) for rule in rules]
+    known = [(value.value, rule) for value, rule in zip(values, rules, strict=True) if value.known]
+    return [*chosen, *(rule for _, rule in sorted(known)[:1])]
 
 
 def scenario_table(scenario: Mapping[str, Any], origin: str, name: str) -> Table:

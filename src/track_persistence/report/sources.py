@@ -1,15 +1,14 @@
 """What the other stages wrote, read and held together."""
 
 import csv
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from track_persistence.core.errors import StorageError
 from track_persistence.core.files import read_json
+from track_persistence.report.profiles import Columns
 
-Columns = Mapping[str, Sequence[str]]
 PLOTS = ("loss", "roc", "pr", "calibration", "confusion")
 
 
@@ -20,6 +19,8 @@ class Folders:
     tokenizer: Path
     model: Path
     geometry: Path
+    fusion: Path
+    ablation: Path
     scenarios: Path
     evidence: Path
     analysis: Path
@@ -29,11 +30,16 @@ class Folders:
 
 @dataclass(frozen=True)
 class Results:
-    """Every number, curve and picture of a run; `origins` names the file of each for error messages."""
+    """Every number, curve and picture of a run; `origins` names the file of each for error messages.
+
+    contact_sheets_png: by file name without its end, `<profile>-<kind>`.
+    """
 
     tokenizer: dict[str, Any]
     train: dict[str, Any]
     geometry: dict[str, Any]
+    fuse: dict[str, Any]
+    ablate: dict[str, Any]
     scenarios: dict[str, Any]
     scenario_examples: dict[str, Any]
     evidence: dict[str, Any]
@@ -56,6 +62,8 @@ def read_results(folders: Folders) -> Results:
         "tokenizer": folders.tokenizer / "metrics.json",
         "train": folders.model / "metrics.json",
         "geometry": folders.geometry / "metrics.json",
+        "fuse": folders.fusion / "metrics.json",
+        "ablate": folders.ablation / "metrics.json",
         "scenarios": folders.scenarios / "metrics.json",
         "scenario_examples": folders.scenarios / "examples.json",
         "evidence": folders.evidence / "evidence.json",
@@ -66,9 +74,7 @@ def read_results(folders: Folders) -> Results:
         **{name: read_json(path) for name, path in files.items()},
         plots={name: read_columns(folders.model / "plots" / f"{name}.csv") for name in PLOTS},
         reconstructions_png=_read_png(folders.tokenizer / "reconstructions.png"),
-        contact_sheets_png={
-            path.stem.replace("_", " "): _read_png(path) for path in sorted(folders.contact_sheets.glob("*.png"))
-        },
+        contact_sheets_png={path.stem: _read_png(path) for path in sorted(folders.contact_sheets.glob("*.png"))},
         origins={name: str(path) for name, path in files.items()},
     )
 

@@ -82,12 +82,12 @@ def _strip(name: str, example: Mapping[str, Any], origin: str, tracks: Mapping[K
     shown = sampled(count, most)
     probability = float(lookup(example, origin, "probability"))
     part = f"{len(shown)} of {count} frames" if len(shown) < count else f"{count} frame{'s' if count != 1 else ''}"
-    kind, ghost = str(example["kind"]), str(example["ghost"])
-    cause = "" if ghost in (Ghost.NONE, kind) else f" ({ghost})"
+    ghost = str(lookup(example, origin, "ghost"))
+    truth = "real object" if ghost == Ghost.NONE else ghost.replace("_", " ")
     return Strip(
         title=name,
         outcome=str(example["outcome"]),
-        facts=f"truth {kind}{cause}, probability {probability:.3f}, {part}",
+        facts=f"truth: {truth}, probability {probability:.3f}, {part}",
         frames=tuple(
             Frame(
                 int(track.frames[at]),
@@ -112,6 +112,19 @@ def png_uri(rgb: NDArray[np.uint8]) -> str:
     written, buffer = cv2.imencode(".png", rgb[:, :, ::-1])
     assert written, "OpenCV encodes every uint8 RGB image"
     return data_uri(buffer.tobytes())
+
+
+def jpeg_uri(name: str, png: bytes, quality: int) -> str:
+    """Return a PNG as a JPEG data URI, which is several times smaller; quality: 1 to 100.
+
+    Raises `StorageError` with `name` when it cannot be read.
+    """
+    image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise StorageError(f"{name}: not a readable PNG image; run the stage that writes it again")
+    written, buffer = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert written, "OpenCV encodes every uint8 BGR image"
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.tobytes()).decode()
 
 
 def data_uri(png: bytes) -> str:

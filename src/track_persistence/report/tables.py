@@ -1,26 +1,40 @@
-"""The tables of the report: numbers with intervals, the best of a row marked."""
+"""The tables of the report: numbers with intervals, the best of a row or of a column marked."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from track_persistence.report.values import Value, leaves, lookup, value_of
+from track_persistence.tracking.config import FUSIONS
 
 WHOLE = "whole"
-METHODS = ("transformer", "min_hits", "mean_confidence", "no_pixels")
-BASELINES = METHODS[1:]
+FILTER = "transformer"
 METHOD_NAMES = {
-    "transformer": "learned filter",
-    "min_hits": "duration (min_hits)",
-    "mean_confidence": "mean confidence",
+    FILTER: "learned filter",
+    "sprt": "sequential test (SPRT)",
     "no_pixels": "logistic, no pixels",
+    "min_hits": "duration (min_hits)",
+    "n_init": "unbroken run (n_init)",
+    "bytetrack": "birth score (ByteTrack)",
+    "norfair": "hit counter (Norfair)",
+    "mean_confidence": "mean confidence",
+    "max_confidence": "highest confidence",
+    "sum_confidence": "sum of confidences",
 }
-SCENARIO_NAMES = {"1": "1 clean", "2": "2 cluttered", "3": "3 noisy"}
-STATE_NAMES = {
-    "off": "filter off",
-    "appearance": "filter by appearance",
-    "geometry": "filter by geometry",
-    "both": "filter by both",
+METHODS = tuple(METHOD_NAMES)
+BASELINES = METHODS[1:]
+SCENARIO_NAMES = {
+    "1": "1 clean",
+    "2": "2 cluttered",
+    "3": "3 noisy",
+    "mirror": "mirrors and windows",
+    "glare_30_frames": "glare for 30 frames",
+    "crossing": "crossing and occlusion",
+    "low_light": "low light",
+    "desync": "cameras out of step",
+}
+STATE_NAMES = {"off": "filter off"} | {
+    name: f"filter by {' and '.join(', '.join(witnesses).rsplit(', ', 1))}" for name, witnesses in FUSIONS.items()
 }
 
 
@@ -47,15 +61,47 @@ def ages_of(part: Mapping[str, Any], origin: str) -> list[str]:
     return sorted((age for age in ages if age != WHOLE), key=int) + [age for age in ages if age == WHOLE]
 
 
+def seen(age: str) -> str:
+    """Return what a sentence calls an age: `on whole tracks` or `after 3 frames`."""
+    return "on whole tracks" if age == WHOLE else f"after {age} frame{'s' if age != '1' else ''}"
+
+
+def age_titles(ages: Sequence[str]) -> list[str]:
+    """Return the headings of columns of ages."""
+    return [f"{age} frame{'s' if age != '1' else ''}" if age != WHOLE else "whole track" for age in ages]
+
+
+def percent(value: Value) -> str:
+    """Return a share as text."""
+    return value.percent()
+
+
+def number(value: Value) -> str:
+    """Return a number as text, three digits after the point."""
+    return value.number()
+
+
+def column_best(columns: Sequence[Sequence[Value]], first: int) -> list[frozenset[int]]:
+    """Return for each line the columns in which it holds the highest value; the leftmost column has number `first`.
+
+    columns: the values of all lines, column by column.
+    """
+    best = [best_of(column) for column in columns]
+    lines = len(columns[0]) if columns else 0
+    return [frozenset(first + at for at, lines_ in enumerate(best) if line in lines_) for line in range(lines)]
+
+
 def quality_table(part: Mapping[str, Any], origin: str, measure: str, caption: str) -> Table:
-    """Return `measure` of filter and baselines by frames seen; the highest of each line is marked."""
-    rows = []
-    for age in ages_of(part, origin):
-        values = [value_of(lookup(part, origin, "by_frames", age, method, measure)) for method in METHODS]
-        tracks = str(lookup(part, origin, "by_frames", age, "tracks"))
-        cells = (age, tracks, *(v.percent() if measure == "accuracy" else v.number() for v in values))
-        rows.append(Row(cells, frozenset(2 + position for position in best_of(values))))
-    return Table(caption, ("frames seen", "tracks", *METHOD_NAMES.values()), tuple(rows))
+    """Return `measure` of the filter and all baselines by frames seen; the highest at each age is marked."""
+    ages = ages_of(part, origin)
+    columns = [[value_of(lookup(part, origin, "by_frames", age, name, measure)) for name in METHODS] for age in ages]
+    written = number if measure == "auc" else percent
+    best = column_best(columns, 1)
+    rows = [
+        Row((METHOD_NAMES[name], *(written(column[line]) for column in columns)), best[line])
+        for line, name in enumerate(METHODS)
+    ]
+    return Table(caption, ("", *age_titles(ages)), tuple(rows))
 
 
 def best_of(values: Sequence[Value]) -> list[int]:
@@ -65,13 +111,14 @@ def best_of(values: Sequence[Value]) -> list[int]:
 
 
 def threshold_table(part: Mapping[str, Any], origin: str, caption: str) -> Table:
-    """Return the filter's precision and recall by frames seen."""
+    """Return the filter's precision, recall and expected calibration error by frames seen."""
+    measures = {"precision": "precision", "recall": "recall", "calibration_error": "expected calibration error"}
     rows = []
     for age in ages_of(part, origin):
-        found = lookup(part, origin, "by_frames", age, METHODS[0])
-        cells = [value_of(lookup(found, origin, name)).percent() for name in ("precision", "recall")]
-        rows.append(Row((age, *cells)))
-    return Table(caption, ("frames seen", "precision", "recall"), tuple(rows))
+        found = lookup(part, origin, "by_frames", age, FILTER)
+        cells = [value_of(lookup(found, origin, name)).percent() for name in measures]
+        rows.append(Row((age, str(lookup(part, origin, "by_frames", age, "tracks")), *cells)))
+    return Table(caption, ("frames seen", "tracks", *measures.values()), tuple(rows))
 
 
 def states_of(scenario: Mapping[str, Any]) -> list[str]:
@@ -95,9 +142,9 @@ def plain_table(content: Any, caption: str) -> Table:
     return Table(caption, ("key", "value"), tuple(Row(pair) for pair in leaves(content)))
 
 
-def confusion_table(confusion: Mapping[str, Sequence[str]]) -> Table:
+def confusion_table(confusion: Mapping[str, Sequence[str]], caption: str) -> Table:
     """Return how often each actual class was predicted as which; `confusion` has one line per track."""
     pairs = list(zip(confusion["actual"], confusion["predicted"], strict=True))
     names = sorted({name for pair in pairs for name in pair})
     rows = [Row((actual, *(str(pairs.count((actual, guess))) for guess in names))) for actual in names]
-    return Table("Tracks by truth (line) and decision (column)", ("truth", *names), tuple(rows))
+    return Table(caption, ("truth", *names), tuple(rows))

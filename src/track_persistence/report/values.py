@@ -52,6 +52,11 @@ def value_of(content: Any) -> Value:
     return Value(math.nan if content is None else float(content), math.nan, math.nan)
 
 
+def negative(value: Value) -> Value:
+    """Return the value with its sign turned, for measures of which less is better."""
+    return Value(-value.value, -value.high, -value.low)
+
+
 def lookup(content: Mapping[str, Any], origin: str, *keys: str) -> Any:
     """Return the entry of nested mappings; raises `StorageError` naming the file and the missing key."""
     found: Any = content

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from track_persistence.core.errors import DataError
 from track_persistence.core.rig import StereoRig
 from track_persistence.core.types import Ghost, IntArray, Kind
+from track_persistence.simulation.appearance import Wardrobe
 from track_persistence.simulation.config import GenerateConfig
 from track_persistence.simulation.motion import Path, draw_path
 from track_persistence.simulation.optics import boxes_from_extents, meeting_points, to_camera, undistort, world_rays
@@ -22,6 +23,7 @@ from track_persistence.simulation.shapes import Body, Form, Part, Shape, draw_sh
 from track_persistence.simulation.views import SeenParts, seen_parts
 
 Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 K = TypeVar("K", bound=str)
 OBJECT_SOLIDITY = 0.75
 OWN_SHADOW_SOFTNESS = 0.7
@@ -37,6 +39,8 @@ class Cause:
 
     frames (T,); boxes_xywh_px (T, 4) per camera, without jitter; depths_m (T,) per camera; strength (T,) in [0, 1];
     solidity: share of its box that hides what lies behind. positions_m (T, 3): the point of the box centres.
+    present: (T,) bool per camera, where a detector could report it; None means everywhere. evidence_frames: where it
+    shows that a ghost is one; None means the first and the last reported frame. A prop is painted but never reported.
     """
 
     kind: Kind
@@ -48,6 +52,9 @@ class Cause:
     solidity: float
     painter: Painter
     positions_m: Array
+    present: tuple[Flags, Flags] | None = None
+    evidence_frames: IntArray | None = None
+    is_prop: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +65,7 @@ class Setting:
     rig: StereoRig
     place: Place
     shutter: float
+    wardrobe: Wardrobe | None = None
 
     def lighting(self, positions_m: Array, mirror: Array | None = None) -> Lighting:
         """Return the light along positions (T, 3); `mirror` (3, 3) turns its direction as a mirror does."""
@@ -138,11 +146,16 @@ def _try_object(rng: np.random.Generator, setting: Setting, shape: Shape) -> Cau
 
 
 def _object_cause(setting: Setting, body: Body, seen: tuple[SeenParts, SeenParts]) -> Cause | None:
-    config, rig = setting.config, setting.rig
-    boxes = boxes_of(rig, seen)
+    config = setting.config
+    boxes = boxes_of(setting.rig, seen)
     for box in boxes:
         if not inside_image(box, config.rig.image_size_px) or box[:, 2:].min() < config.objects.minimum_size_px:
             return None
+    return object_cause(setting, body, seen, boxes)
+
+
+def object_cause(setting: Setting, body: Body, seen: tuple[SeenParts, SeenParts], boxes: tuple[Array, Array]) -> Cause:
+    """Return the cause of a body that both cameras see; boxes: exact ones (T, 4) per camera, in view or not."""
     painter = SolidPainter(
         parts=body.shape.parts,
         seen=seen,
@@ -159,7 +172,7 @@ def _object_cause(setting: Setting, body: Body, seen: tuple[SeenParts, SeenParts
         strength=np.ones(len(body.path.frames)),
         solidity=OBJECT_SOLIDITY,
         painter=painter,
-        positions_m=_tracked_point(rig, body.path, boxes),
+        positions_m=_tracked_point(setting.rig, body.path, boxes),
     )
 
 

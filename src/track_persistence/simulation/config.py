@@ -6,12 +6,8 @@ from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, Pos
 
 from track_persistence.core.params import Section
 from track_persistence.core.rig import DISTORTION_LENGTHS, Lens
-
-
-def _ordered(value: tuple[float, float]) -> tuple[float, float]:
-    if value[0] > value[1]:
-        raise ValueError("the lower end must not exceed the upper end")
-    return value
+from track_persistence.simulation.config_types import FrameRange, PositiveRange, QualityRange, Range, Share, ShareRange
+from track_persistence.simulation.matched_config import MatchedConfig
 
 
 def _known_length(value: tuple[float, ...]) -> tuple[float, ...]:
@@ -22,11 +18,6 @@ def _known_length(value: tuple[float, ...]) -> tuple[float, ...]:
 
 
 Family = Literal["person", "vehicle", "crate", "ball", "blob"]
-Share = Annotated[float, Field(ge=0, le=1)]
-Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
-PositiveRange = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_ordered)]
-ShareRange = Annotated[tuple[Share, Share], AfterValidator(_ordered)]
-FrameRange = Annotated[tuple[PositiveInt, PositiveInt], AfterValidator(_ordered)]
 Distortion = Annotated[tuple[float, ...], AfterValidator(_known_length)]
 
 
@@ -187,7 +178,7 @@ class ImageConfig(Section):
     """Standard deviation of the signal-independent noise, grey levels."""
     shot_noise: NonNegativeFloat
     """Standard deviation of the noise at full signal from photon counting, grey levels."""
-    jpeg_quality: Annotated[tuple[int, int], AfterValidator(_ordered)]
+    jpeg_quality: QualityRange
     """JPEG quality of a camera's video, 1 to 100."""
 
     @model_validator(mode="after")
@@ -200,10 +191,8 @@ class ImageConfig(Section):
 class GenerateConfig(Section):
     """Simulated stereo scenes with tracks, crops and truth."""
 
-    profile: Literal["nominal"]
-    """Recipe of kinds and lengths: `nominal` as specified (long persistent, brief fading, one-frame noise)."""
     scenes: PositiveInt
-    """Number of scenes."""
+    """Number of scenes of the nominal profile: long persistent, brief fading, one-frame noise, as specified."""
     scenes_per_shard: PositiveInt
     """Scenes in one HDF5 file; a shard is to have 16 to 64 MB."""
     frames_per_sequence: PositiveInt
@@ -217,10 +206,13 @@ class GenerateConfig(Section):
     ghosts: GhostsConfig
     detector: DetectorConfig
     image: ImageConfig
+    matched: MatchedConfig
+    """What the matched profile has in place of `tracks` and `ghosts`, and beside the rest."""
 
     @model_validator(mode="after")
     def _tracks_fit(self) -> "GenerateConfig":
-        longest = max(self.tracks.persistent_frames[1], self.tracks.brief_frames[1])
+        lengths = (self.tracks.persistent_frames, self.tracks.brief_frames, self.matched.lives.length_frames)
+        longest = max(high for _, high in lengths)
         if longest > self.frames_per_sequence:
             raise ValueError(
                 f"frames_per_sequence {self.frames_per_sequence} is shorter than the longest track, {longest} frames"

@@ -1,6 +1,6 @@
 """Contact sheets: a picture per kind of track, for people to look at."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from track_persistence.core.files import write_bytes
 from track_persistence.core.types import CROP_SIZE_PX, Ghost, LabelledTrack, StereoScene
 
-KINDS = ("persistent", "reflection", "glare", "shadow", "noise")
+OBJECTS, NOISE = "persistent", Ghost.NOISE.value
+KINDS = {
+    "nominal": (OBJECTS, "reflection", "glare", "shadow", NOISE),
+    "matched": (OBJECTS, *(ghost.value for ghost in Ghost if ghost is not Ghost.NONE)),
+}
 FRAMES_SHOWN = 12
-NOISE_SHOWN = 12
 GAP_PX = 4
 LABEL_PX = 110
 PAPER = 245
@@ -21,48 +24,63 @@ PAPER = 245
 Image = NDArray[np.uint8]
 
 
-def write_contact_sheets(folder: Path, scenes: Iterable[StereoScene], rows: int) -> None:
-    """Write one PNG per kind with up to `rows` examples; stops reading `scenes` when all sheets are full.
+def contact_sheets_of(scenes: Iterable[StereoScene], kinds: Sequence[str], rows: int) -> dict[str, bytes]:
+    """Return one PNG per kind with up to `rows` examples; stops reading `scenes` when all sheets are full.
 
-    Each example is a pair of film strips, camera 1 above camera 2; false alarms have no partner and stand alone.
+    An example is a pair of film strips, camera 1 above camera 2, or one strip where one camera alone has a track of it.
+    Tracks of one frame without a partner share a row.
     """
-    strips: dict[str, list[Image]] = {kind: [] for kind in KINDS}
-    alarms: list[LabelledTrack] = []
+    strips: dict[str, list[Image]] = {kind: [] for kind in kinds}
+    single: dict[str, list[Any]] = {kind: [] for kind in kinds}
     for scene in scenes:
-        _collect(scene, strips, alarms, rows)
-        if len(alarms) >= rows * NOISE_SHOWN and all(len(strips[kind]) >= rows for kind in KINDS[:-1]):
+        if all(len(strips[kind]) + len(single[kind]) // FRAMES_SHOWN >= rows for kind in kinds):
             break
-    for start in range(0, min(len(alarms), rows * NOISE_SHOWN), NOISE_SHOWN):
-        crops = [alarm.track.crops[0] for alarm in alarms[start : start + NOISE_SHOWN]]
-        strips["noise"].append(_labelled(_strip(crops), ["one frame", "each"]))
+        for kind, both in _examples(scene):
+            if len(both) == 1 and len(both[0].track) == 1:
+                single[kind].append(both[0].track.crops[0])
+            elif len(strips[kind]) < rows:
+                strips[kind].append(_example(scene.scene_id, both))
+    for kind, crops in single.items():
+        for start in range(0, len(crops), FRAMES_SHOWN):
+            strips[kind].append(_labelled(_strip(crops[start : start + FRAMES_SHOWN]), ["one frame", "each"]))
+    return {kind: _png(_stacked(examples[:rows])) for kind, examples in strips.items()}
+
+
+def write_contact_sheets(folder: Path, sheets: Mapping[str, bytes]) -> None:
+    """Write each sheet as `<name>.png`; other files of the folder go."""
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in set(folder.iterdir()) - {folder / f"{kind}.png" for kind in KINDS}:
+    for stale in set(folder.iterdir()) - {folder / f"{name}.png" for name in sheets}:
         stale.unlink()
-    for kind, examples in strips.items():
-        write_bytes(folder / f"{kind}.png", _png(_stacked(examples[:rows])))
+    for name, png in sheets.items():
+        write_bytes(folder / f"{name}.png", png)
 
 
-def _collect(scene: StereoScene, strips: dict[str, list[Image]], alarms: list[LabelledTrack], rows: int) -> None:
-    partners = {labelled.object_id: labelled for labelled in scene.tracks[1] if labelled.object_id is not None}
-    for labelled in scene.tracks[0]:
-        kind = "persistent" if labelled.is_persistent else labelled.ghost.value
-        if labelled.object_id is None or len(strips[kind]) >= rows:
-            continue
-        both = (labelled, partners[labelled.object_id])
-        shown = _shown_frames(both)
-        pair = np.vstack([_timed_strip(one, shown) for one in both])
-        text = [
-            f"scene {scene.scene_id}",
-            f"object {labelled.object_id}",
-            *(f"{len(one.track)} frames" for one in both),
-        ]
-        strips[kind].append(_labelled(pair, text))
+def _examples(scene: StereoScene) -> Iterator[tuple[str, list[LabelledTrack]]]:
+    """Yield the tracks of each thing: the longest one of each camera that has any."""
+    found: dict[tuple[str, Any], list[LabelledTrack]] = {}
     for camera in scene.tracks:
-        alarms += [labelled for labelled in camera if labelled.ghost is Ghost.NOISE]
+        longest: dict[tuple[str, Any], LabelledTrack] = {}
+        for labelled in camera:
+            kind = OBJECTS if labelled.is_persistent else labelled.ghost.value
+            alone = (labelled.track.camera, labelled.track.track_id)
+            key = kind, alone if labelled.object_id is None else labelled.object_id
+            if key not in longest or len(longest[key].track) < len(labelled.track):
+                longest[key] = labelled
+        for key, labelled in longest.items():
+            found.setdefault(key, []).append(labelled)
+    for (kind, _), both in found.items():
+        yield kind, both
 
 
-def _shown_frames(both: tuple[LabelledTrack, LabelledTrack]) -> list[int]:
-    frames = np.union1d(both[0].track.frames, both[1].track.frames)
+def _example(scene_id: int, both: list[LabelledTrack]) -> Image:
+    shown = _shown_frames(both)
+    strips = np.vstack([_timed_strip(one, shown) for one in both])
+    text = [f"scene {scene_id % 1_000_000}", *(f"camera {one.track.camera + 1}: {len(one.track)}" for one in both)]
+    return _labelled(strips, text)
+
+
+def _shown_frames(both: list[LabelledTrack]) -> list[int]:
+    frames = np.unique(np.concatenate([one.track.frames for one in both]))
     picks = np.unique(np.linspace(0, len(frames) - 1, min(FRAMES_SHOWN, len(frames))).round().astype(int))
     return [int(frame) for frame in frames[picks]]
 

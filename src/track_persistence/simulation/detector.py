@@ -3,6 +3,7 @@
 T frames of a cause.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -48,26 +49,37 @@ def jittered(
     return np.concatenate([low, high - low], axis=1)
 
 
+@dataclass(frozen=True)
+class Scores:
+    """How a detector scores a class of things: median confidence, and the logit's spread between tracks and frames."""
+
+    median: float
+    track_spread: float
+    frame_spread: float
+
+
+def nominal_scores(config: DetectorConfig, kind: Literal["persistent", "brief", "noise"]) -> Scores:
+    """Return the scores of a kind of track in the nominal profile."""
+    return Scores(config.confidence[kind], config.track_spread, config.frame_spread)
+
+
 def confidences(
-    rng: np.random.Generator,
-    config: DetectorConfig,
-    kind: Literal["persistent", "brief", "noise"],
-    boxes_xywh_px: Array,
-    clear: Array,
+    rng: np.random.Generator, config: DetectorConfig, scores: Scores, boxes_xywh_px: Array, clear: Array
 ) -> NDArray[np.float32]:
     """Confidences (T,) in [0, 1]: higher for large boxes (T, 4) and for `clear` (T,), the share not hidden or faded."""
-    base = config.confidence[kind]
     side = np.sqrt(boxes_xywh_px[:, 2:].prod(axis=1))
-    logit = np.log(base / (1 - base))
+    logit = np.log(scores.median / (1 - scores.median))
     logit = logit + config.size_slope * np.clip(np.log(side / config.size_reference_px), -2, 2)
     logit -= config.hidden_slope * (1 - clear)
-    logit += rng.normal(0, config.track_spread) + rng.normal(0, config.frame_spread, len(clear))
+    logit += rng.normal(0, scores.track_spread) + rng.normal(0, scores.frame_spread, len(clear))
     return np.asarray(1 / (1 + np.exp(-logit)), np.float32)
 
 
-def false_alarm_box(rng: np.random.Generator, config: DetectorConfig, image_size_px: tuple[int, int]) -> Array:
-    """Draw a box (4,) anywhere in the image."""
-    side = np.exp(rng.uniform(*np.log(config.noise_size_px)))
+def false_alarm_box(
+    rng: np.random.Generator, noise_size_px: tuple[float, float], image_size_px: tuple[int, int]
+) -> Array:
+    """Draw a box (4,) anywhere in the image, its side log-uniform in a range."""
+    side = np.exp(rng.uniform(*np.log(noise_size_px)))
     stretch = np.exp(rng.uniform(-0.6, 0.6))
     size = np.minimum([side * stretch, side / stretch], np.array(image_size_px) * 0.5)
     return np.concatenate([rng.uniform(-0.5, np.array(image_size_px) - 0.5 - size), size])

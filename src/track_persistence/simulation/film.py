@@ -1,6 +1,7 @@
 """One camera's film of a scene: background, causes and sensor together give the crop of any region at any frame."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from track_persistence.core.rig import Camera
 from track_persistence.core.types import CROP_SIZE_PX, CropArray, IntArray
 from track_persistence.simulation.causes import Cause
+from track_persistence.simulation.nuisances import CameraNuisances
 from track_persistence.simulation.optics import extents_from_boxes
 from track_persistence.simulation.painters import Painter
 from track_persistence.simulation.sensor import Sensor
@@ -17,36 +19,49 @@ from track_persistence.simulation.views import Window
 
 Array = NDArray[np.float64]
 Plane = NDArray[np.float32]
+# A coarse camera still gives a crop this many samples along each side.
+FEWEST_SAMPLES = 6
 
 
 @dataclass(frozen=True, eq=False)
 class Film:
-    """What camera `number` records: the background's pyramid, the causes in front of it, and the sensor."""
+    """What camera `number` records: the background's pyramid, the causes in front of it, the sensor, the nuisances."""
 
     number: int
     camera: Camera
     background: tuple[NDArray[Any], ...]
     causes: tuple[Cause, ...]
     sensor: Sensor
+    nuisances: CameraNuisances | None = None
 
     def crops(
         self, rng: np.random.Generator, boxes_xywh_px: Array, frames: IntArray, speck: Painter | None = None
     ) -> CropArray:
-        """Cut the crops (N, 64, 64, 3) of boxes (N, 4) at `frames` (N,); `speck` lies over the first of them."""
-        regions = self.regions(boxes_xywh_px)
+        """Cut the crops (N, 64, 64, 3) of boxes (N, 4) at `frames` (N,).
+
+        Frames are the camera's and boxes lie in the recorded picture, shaking included. `speck` is painted over each
+        crop, with the crop's row as its index.
+        """
+        recorded = self.regions(boxes_xywh_px)
+        regions = self.steady(recorded, frames)
         extents = extents_from_boxes(self.camera, regions)
-        offsets = rng.integers(1 << 30, size=len(frames))
+        offsets = rng.integers(1 << 30, size=len(frames)).tolist()
+        moments = [frame if self.nuisances is None else self.nuisances.moment(frame) for frame in frames.tolist()]
         crops = np.empty((len(frames), CROP_SIZE_PX, CROP_SIZE_PX, 3), np.uint8)
         for row, frame in enumerate(frames.tolist()):
+            # A picture that is shown once more has the same noise.
+            if row > 0 and moments[row] == moments[row - 1]:
+                offsets[row] = offsets[row - 1]
             x, y, width, height = regions[row].tolist()
-            columns, rows = (min(CROP_SIZE_PX, round(side)) for side in (width, height))
+            columns, rows = self._samples(width), self._samples(height)
             window = Window.over(extents[row], columns, rows)
             canvas = self._background(x, y, width / columns, height / rows, (columns, rows))
             for cause, index in self._seen_in(x, y, width, height, frame):
                 cause.painter.paint(canvas, window, self.number, index)
             if speck is not None:
-                speck.paint(canvas, window, self.number, 0)
-            crops[row] = self.sensor.develop(canvas, frame, (width, height), int(offsets[row]))
+                speck.paint(canvas, window, self.number, row)
+            self._veil(canvas, recorded[row], moments[row])
+            crops[row] = self._sensor.develop(canvas, moments[row], (width, height), offsets[row])
         return crops
 
     def regions(self, boxes_xywh_px: Array) -> Array:
@@ -57,14 +72,41 @@ class Film:
         high = np.minimum(boxes_xywh_px[:, :2] + boxes_xywh_px[:, 2:] + margin, limit)
         return np.concatenate([low, high - low], axis=1)
 
+    def steady(self, boxes_xywh_px: Array, frames: IntArray) -> Array:
+        """Boxes (N, 4) of the recorded picture at `frames` (N,) where they lay if the camera did not shake."""
+        if self.nuisances is None:
+            return boxes_xywh_px
+        still: Array = boxes_xywh_px - np.pad(self.nuisances.shake_px(frames), ((0, 0), (0, 2)))
+        return still
+
     def alive(self, frame: int) -> list[tuple[Cause, int]]:
-        """Return the causes alive in `frame`, each with the index of the frame in its life."""
+        """Return the causes that the camera's `frame` shows, each with the index of that moment in its life."""
+        moment = frame if self.nuisances is None else self.nuisances.clock.world_frame(frame)
         found = []
         for cause in self.causes:
-            index = frame - int(cause.frames[0])
+            index = moment - int(cause.frames[0])
             if 0 <= index < len(cause.frames):
                 found.append((cause, index))
         return found
+
+    @cached_property
+    def _sensor(self) -> Sensor:
+        return self.sensor if self.nuisances is None else self.sensor.disturbed(self.nuisances)
+
+    def _samples(self, side_px: float) -> int:
+        """Return how many samples a side of a region gets: no more than the camera has pixels there."""
+        most = min(CROP_SIZE_PX, round(side_px))
+        coarse = 1.0 if self.nuisances is None else self.nuisances.coarse
+        return most if coarse == 1 else min(most, max(round(side_px / coarse), FEWEST_SAMPLES))
+
+    def _veil(self, canvas: Plane, region: Array, moment: int) -> None:
+        """Lay what is in the air and on the lens over the canvas of a region (4,) of the recorded picture."""
+        if self.nuisances is None:
+            return
+        rows, columns = canvas.shape[1:]
+        x, y, width, height = region.tolist()
+        for veil in self.nuisances.veils:
+            veil.cover(canvas, moment, (x, y), (width / columns, height / rows))
 
     def _seen_in(self, x: float, y: float, width: float, height: float, frame: int) -> list[tuple[Cause, int]]:
         """Return the causes whose boxes touch the region, the far ones first."""

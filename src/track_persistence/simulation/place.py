@@ -13,26 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from track_persistence.core.rig import Camera, StereoRig
+from track_persistence.simulation.appearance import Wardrobe, clothed, surfaced
 from track_persistence.simulation.config import PlaceConfig, RigConfig
 from track_persistence.simulation.optics import build_rig, project, undistort, world_rays
 from track_persistence.simulation.textures import (
     LIBRARY_SIZE_PX,
     Mips,
     Texture,
-    cloth,
     coloured,
     mip_for,
     mips,
     noise_tile,
     pattern,
     random_colour,
-    surface,
 )
 
 Array = NDArray[np.float64]
 Image = NDArray[Any]
 TEXELS_PER_M = 110.0
 POSTER_TEXELS = 96
+POSTERS = ("plain", "blotches", "stripes", "gradient", "bricks")
 COARSE_PX = (40, 24)
 PYRAMID_LEVELS = 4
 
@@ -67,8 +67,8 @@ class Place:
         return gain
 
 
-def draw_place(rng: np.random.Generator, config: PlaceConfig) -> Place:
-    """Draw the surroundings, without anything on the wall yet."""
+def draw_place(rng: np.random.Generator, config: PlaceConfig, wardrobe: Wardrobe | None = None) -> Place:
+    """Draw the surroundings, without anything on the wall yet; without a wardrobe, of plain surfaces."""
     low, high = np.log(config.wall_distance_m)
     light = np.array([rng.uniform(-1, 1), -rng.uniform(0.5, 1.2), -rng.uniform(0.2, 1.0)])
     wavelength_m = rng.uniform(5, 20)
@@ -81,12 +81,14 @@ def draw_place(rng: np.random.Generator, config: PlaceConfig) -> Place:
         wave=2 * np.pi / wavelength_m * np.array([np.cos(angle), 0.4, np.sin(angle)]),
         wave_phase=rng.uniform(0, 2 * np.pi),
         light_change=config.light_change * rng.uniform(0.3, 1),
-        ground=mips(surface(rng, LIBRARY_SIZE_PX)),
-        wall=mips(surface(rng, LIBRARY_SIZE_PX)),
+        ground=mips(surfaced(rng, wardrobe, LIBRARY_SIZE_PX)),
+        wall=mips(surfaced(rng, wardrobe, LIBRARY_SIZE_PX)),
     )
 
 
-def decorate(rng: np.random.Generator, place: Place, config: PlaceConfig, view_slope: float) -> None:
+def decorate(
+    rng: np.random.Generator, place: Place, config: PlaceConfig, view_slope: float, wardrobe: Wardrobe | None = None
+) -> None:
     """Hang posters, doors and window panes on the wall; `view_slope` is half the view's width at unit depth."""
     for _ in range(int(rng.integers(config.decorations[0], config.decorations[1] + 1))):
         width, height = rng.uniform(0.5, 2.5), rng.uniform(0.5, 2.4)
@@ -96,9 +98,7 @@ def decorate(rng: np.random.Generator, place: Place, config: PlaceConfig, view_s
         if rng.random() < 0.4:
             place.quads.append(Quad(corners, pane_picture(rng), rng.uniform(0.5, 0.9)))
         else:
-            place.quads.append(
-                Quad(corners, cloth(rng, POSTER_TEXELS, ("plain", "blotches", "stripes", "gradient", "bricks")), 1.0)
-            )
+            place.quads.append(Quad(corners, clothed(rng, wardrobe, POSTER_TEXELS, POSTERS), 1.0))
 
 
 def upright_corners(middle_m: Array, size_m: tuple[float, float], turn_rad: float) -> Array:

@@ -15,8 +15,8 @@ from track_persistence.core.types import (
     Trajectory,
 )
 from track_persistence.simulation.causes import Cause, Setting, place_object, visible_shares
-from track_persistence.simulation.config import DetectorConfig, GenerateConfig
-from track_persistence.simulation.detector import confidences, detected, false_alarm_box, jittered
+from track_persistence.simulation.config import GenerateConfig
+from track_persistence.simulation.detector import confidences, detected, false_alarm_box, jittered, nominal_scores
 from track_persistence.simulation.film import Film
 from track_persistence.simulation.ghosts import place_ghost
 from track_persistence.simulation.optics import build_rig, extents_from_boxes
@@ -131,7 +131,7 @@ def _cause_track(
         track_id=ids[0],
         frames=frames,
         boxes_xywh_px=boxes.astype(np.float32),
-        confidences=confidences(rng, config.detector, name, boxes, clear),
+        confidences=confidences(rng, config.detector, nominal_scores(config.detector, name), boxes, clear),
         crops=film.crops(rng, boxes, frames),
     )
     # A ghost shows itself where it appears and where it goes.
@@ -141,7 +141,7 @@ def _cause_track(
 
 def _false_alarm(rng: np.random.Generator, film: Film, config: GenerateConfig, track_id: int) -> LabelledTrack:
     frame = int(rng.integers(config.frames_per_sequence))
-    box = _free_box(rng, film, config.detector, frame)
+    box = free_box(rng, film, config.detector.noise_size_px, frame)
     speck = _speck(rng, film, box) if rng.random() < config.detector.noise_blob_share else None
     frames = np.array([frame], np.int32)
     track = Track(
@@ -149,17 +149,17 @@ def _false_alarm(rng: np.random.Generator, film: Film, config: GenerateConfig, t
         track_id=track_id,
         frames=frames,
         boxes_xywh_px=box[None].astype(np.float32),
-        confidences=confidences(rng, config.detector, "noise", box[None], np.ones(1)),
+        confidences=confidences(rng, config.detector, nominal_scores(config.detector, "noise"), box[None], np.ones(1)),
         crops=film.crops(rng, box[None], frames, speck),
     )
     return LabelledTrack(track, Kind.NOISE, Ghost.NOISE, None, frames)
 
 
-def _free_box(rng: np.random.Generator, film: Film, config: DetectorConfig, frame: int) -> Array:
+def free_box(rng: np.random.Generator, film: Film, noise_size_px: tuple[float, float], frame: int) -> Array:
     """Draw a box (4,) that shows mostly background; in a crowded view the last draw stands."""
     others = [cause.boxes_xywh_px[film.number][index] for cause, index in film.alive(frame)]
     for _ in range(CROWDED_TRIES):
-        box = false_alarm_box(rng, config, film.camera.image_size_px)
+        box = false_alarm_box(rng, noise_size_px, film.camera.image_size_px)
         if all(_covered_share(box, other) < CROWDED_SHARE for other in others):
             break
     return box

@@ -3,7 +3,8 @@
 H, W rows and columns of the crop window at the camera's own resolution, at most 64 x 64.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -13,12 +14,16 @@ from numpy.typing import NDArray
 
 from track_persistence.core.types import CROP_SIZE_PX, CropArray
 from track_persistence.simulation.config import ImageConfig
+from track_persistence.simulation.nuisances import CameraNuisances
 
+Array = NDArray[np.float64]
 Plane = NDArray[np.float32]
 NOISE_SEED = 21
 NOISE_LENGTH = 1 << 20
 LEVELS = np.arange(256) / 255
 SEEN_BLUR_PX = 0.25
+LEAST_BLUR_PX = 0.1
+LOWEST_QUALITY = 5
 
 
 @lru_cache(maxsize=1)
@@ -31,7 +36,8 @@ class Sensor:
     """One camera in one scene.
 
     gains: (3,) of red, green, blue. flicker: relative, with its phase and the frames per turn.
-    noise_by_level: (256,) standard deviation of the noise at each grey level.
+    noise_by_level: (256,) standard deviation of the noise at each grey level. over_time: gains (T, 3) and blur (T, 2)
+    along x and y in pixels that come on top in each frame of the scene, or None.
     """
 
     config: ImageConfig
@@ -42,6 +48,8 @@ class Sensor:
     defocus_px: float
     jpeg_quality: int
     noise_by_level: Plane
+    over_time: tuple[Plane, Array] | None = None
+    coarse: float = 1.0
 
     def develop(self, canvas: Plane, frame: int, region_px: tuple[float, float], noise_offset: int) -> CropArray:
         """Turn light (3, H, W) into a stored crop (64, 64, 3).
@@ -50,13 +58,19 @@ class Sensor:
         and noise and compression shrink accordingly. noise_offset: where to start in the stored noise.
         """
         rows, columns = canvas.shape[1:]
-        averaged = min(1.0, rows * columns / (region_px[0] * region_px[1]))
+        averaged = min(1.0, rows * columns * self.coarse**2 / (region_px[0] * region_px[1]))
         exposure = 1 + self.flicker * np.sin(self.flicker_phase + 2 * np.pi * frame / self.flicker_frames)
-        canvas *= (self.gains * np.float32(exposure))[:, None, None]
+        gains = self.gains * np.float32(exposure)
+        blur_x = blur_y = self.defocus_px
+        if self.over_time is not None:
+            gains = gains * self.over_time[0][frame]
+            smear_x, smear_y = self.over_time[1][frame].tolist()
+            blur_x, blur_y = math.hypot(blur_x, smear_x), math.hypot(blur_y, smear_y)
+        canvas *= gains[:, None, None]
         picture = cv2.convertScaleAbs(np.maximum(cv2.merge(list(canvas)), 0))
-        blur = self.defocus_px * columns / max(region_px[0], columns)
-        if blur > SEEN_BLUR_PX:
-            picture = cv2.GaussianBlur(picture, (0, 0), blur)
+        blur_x, blur_y = blur_x * columns / max(region_px[0], columns), blur_y * rows / max(region_px[1], rows)
+        if max(blur_x, blur_y) > SEEN_BLUR_PX:
+            picture = cv2.GaussianBlur(picture, (0, 0), max(blur_x, LEAST_BLUR_PX), sigmaY=max(blur_y, LEAST_BLUR_PX))
         offset = noise_offset % (NOISE_LENGTH - canvas.size)
         noise = _noise()[offset : offset + canvas.size].reshape(picture.shape)
         spread = cv2.LUT(picture, self.noise_by_level)
@@ -66,6 +80,19 @@ class Sensor:
         if small.shape[:2] != (CROP_SIZE_PX, CROP_SIZE_PX):
             small = cv2.resize(small, (CROP_SIZE_PX, CROP_SIZE_PX), interpolation=cv2.INTER_LINEAR)
         return np.asarray(small, np.uint8)
+
+    def disturbed(self, nuisances: CameraNuisances) -> "Sensor":
+        """Return this sensor with the gains, noise, blur, compression and resolution of the nuisances."""
+        read = math.hypot(self.config.read_noise, nuisances.read_noise) * nuisances.amplification
+        shot = math.hypot(self.config.shot_noise, nuisances.shot_noise) * nuisances.amplification**0.5
+        return replace(
+            self,
+            defocus_px=math.hypot(self.defocus_px, nuisances.defocus_px),
+            noise_by_level=_noise_by_level(read, shot),
+            jpeg_quality=max(self.jpeg_quality - nuisances.jpeg_loss, min(self.jpeg_quality, LOWEST_QUALITY)),
+            over_time=(nuisances.gains, nuisances.smear_px),
+            coarse=nuisances.coarse,
+        )
 
 
 def draw_sensor(rng: np.random.Generator, config: ImageConfig) -> Sensor:
@@ -79,9 +106,14 @@ def draw_sensor(rng: np.random.Generator, config: ImageConfig) -> Sensor:
         flicker_phase=rng.uniform(0, 2 * np.pi),
         flicker_frames=rng.uniform(20, 120),
         defocus_px=rng.uniform(*config.defocus_px),
-        noise_by_level=np.sqrt(config.read_noise**2 + config.shot_noise**2 * LEVELS).astype(np.float32),
+        noise_by_level=_noise_by_level(config.read_noise, config.shot_noise),
         jpeg_quality=int(rng.integers(config.jpeg_quality[0], config.jpeg_quality[1] + 1)),
     )
+
+
+def _noise_by_level(read: float, shot: float) -> Plane:
+    """Return (256,) standard deviations; photon counting makes the variance grow with the level."""
+    return np.sqrt(read**2 + shot**2 * LEVELS).astype(np.float32)
 
 
 def _compressed(picture: Any, quality: int) -> Any:

@@ -11,9 +11,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from track_persistence.simulation.appearance import Wardrobe, clothed
 from track_persistence.simulation.config import Family
 from track_persistence.simulation.motion import Path
-from track_persistence.simulation.textures import Mips, cloth, coloured, mips, noise_tile, pattern, random_colour
+from track_persistence.simulation.textures import Mips, coloured, mips, noise_tile, pattern, random_colour
 
 Array = NDArray[np.float64]
 FloatArray = NDArray[np.float32]
@@ -74,10 +75,10 @@ class Body:
     axes_m: Array
 
 
-def draw_shape(rng: np.random.Generator, family: Family) -> Shape:
-    """Draw one member of a family; its textures are its identity."""
+def draw_shape(rng: np.random.Generator, family: Family, wardrobe: Wardrobe | None = None) -> Shape:
+    """Draw one member of a family; its textures are its identity. Without a wardrobe it wears plain patterns."""
     makers = {"person": _person, "vehicle": _vehicle, "crate": _crate, "ball": _ball, "blob": _blob}
-    return makers[family](rng)
+    return makers[family](rng, wardrobe)
 
 
 def ellipsoid(centre: tuple[float, ...], half: tuple[float, ...], texture: Mips, **limb: float) -> Part:
@@ -121,11 +122,11 @@ def _head(rng: np.random.Generator) -> Mips:
     return mips(coloured(field, noise_tile(rng, TEXTURE_PX), (skin, hair), 0.06))
 
 
-def _person(rng: np.random.Generator) -> Shape:
+def _person(rng: np.random.Generator, wardrobe: Wardrobe | None) -> Shape:
     height = rng.uniform(1.5, 1.95)
     broad = rng.uniform(0.85, 1.25)
-    shirt, sleeve = mips(cloth(rng, TEXTURE_PX, CLOTHES)), _plain(rng, (0.05, 0.8), (0.15, 0.9))
-    trousers = mips(cloth(rng, TEXTURE_PX, ("plain", "plain", "stripes", "gradient")))
+    shirt, sleeve = mips(clothed(rng, wardrobe, TEXTURE_PX, CLOTHES)), _plain(rng, (0.05, 0.8), (0.15, 0.9))
+    trousers = mips(clothed(rng, wardrobe, TEXTURE_PX, ("plain", "plain", "stripes", "gradient")))
     arms = sleeve if rng.random() < 0.4 else shirt
     leg, arm = 0.26 * height, 0.19 * height
     swing = rng.uniform(0.25, 0.5)
@@ -176,10 +177,10 @@ def _panelled(rng: np.random.Generator, body: Mips, wheels: bool) -> Mips:
     return mips(side)
 
 
-def _vehicle(rng: np.random.Generator) -> Shape:
+def _vehicle(rng: np.random.Generator, wardrobe: Wardrobe | None) -> Shape:
     length, width = rng.uniform(3.4, 4.8), rng.uniform(1.6, 1.9)
     body_height, cabin_height = rng.uniform(0.75, 0.95), rng.uniform(0.5, 0.75)
-    paint = _plain(rng, (0.05, 0.95), (0.1, 0.95))
+    paint = mips(clothed(rng, wardrobe, TEXTURE_PX, ("plain",))) if wardrobe else _plain(rng, (0.05, 0.95), (0.1, 0.95))
     ends = _panelled(rng, paint, wheels=False)
     zero = np.zeros(3)
     half = np.array([width / 2, body_height / 2, length / 2])
@@ -187,7 +188,11 @@ def _vehicle(rng: np.random.Generator) -> Shape:
         Form.BOX,
         np.array([0, -0.12 - body_height / 2, 0]),
         half,
-        (_panelled(rng, paint, wheels=True), paint, mips(cloth(rng, TEXTURE_PX, ("tiles", "plaid", "stripes")))),
+        (
+            _panelled(rng, paint, wheels=True),
+            paint,
+            mips(clothed(rng, wardrobe, TEXTURE_PX, ("tiles", "plaid", "stripes"))),
+        ),
         zero,
     )
     cabin_length = length * rng.uniform(0.4, 0.65)
@@ -204,23 +209,23 @@ def _vehicle(rng: np.random.Generator) -> Shape:
     return Shape("vehicle", (body, cabin), height, length / 2, stride_m=1.0)
 
 
-def _crate(rng: np.random.Generator) -> Shape:
+def _crate(rng: np.random.Generator, wardrobe: Wardrobe | None) -> Shape:
     half = rng.uniform((0.2, 0.2, 0.2), (0.5, 0.7, 0.6))
-    faces = tuple(mips(cloth(rng, TEXTURE_PX, (*BOLD, "plain"))) for _ in range(3))
+    faces = tuple(mips(clothed(rng, wardrobe, TEXTURE_PX, (*BOLD, "plain"))) for _ in range(3))
     part = Part(Form.BOX, np.array([0, -half[1] - 0.08, 0]), half, faces, np.zeros(3))
     return Shape("crate", (part,), 2 * half[1] + 0.08, float(np.hypot(half[0], half[2])), stride_m=1.0)
 
 
-def _ball(rng: np.random.Generator) -> Shape:
+def _ball(rng: np.random.Generator, wardrobe: Wardrobe | None) -> Shape:
     radius = rng.uniform(0.12, 0.4)
-    texture = mips(cloth(rng, TEXTURE_PX, BOLD))
+    texture = mips(clothed(rng, wardrobe, TEXTURE_PX, BOLD))
     part = ellipsoid((0, -radius, 0), (radius, radius, radius), texture)
     return Shape("ball", (part,), 2 * radius, radius, stride_m=1.0, rolls=True)
 
 
-def _blob(rng: np.random.Generator) -> Shape:
+def _blob(rng: np.random.Generator, wardrobe: Wardrobe | None) -> Shape:
     half = rng.uniform((0.2, 0.15, 0.25), (0.5, 0.5, 0.7))
-    parts = [ellipsoid((0, 0, 0), tuple(half), mips(cloth(rng, TEXTURE_PX, BOLD)))]
+    parts = [ellipsoid((0, 0, 0), tuple(half), mips(clothed(rng, wardrobe, TEXTURE_PX, BOLD)))]
     for _ in range(int(rng.integers(0, 3))):
         place = rng.normal(0, 0.5, 3) * half
         parts.append(ellipsoid(tuple(place), tuple(half * rng.uniform(0.3, 0.7)), _plain(rng, (0.1, 0.9), (0.1, 0.9))))

@@ -1,28 +1,33 @@
 """The persistence filter: crops of one track in, a calibrated decision with its attention out.
 
-T frames of a track. A track is encoded and classified on its own, so its answer never depends on the tracks beside it.
+T frames of a track. A whole track is encoded and classified on its own, so its answer never depends on the tracks
+beside it; tracks that are judged while they grow share their passes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import cast, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from track_persistence.classifier.adapter_file import load_adapter
+from track_persistence.classifier.channels import ConfidenceScale
 from track_persistence.classifier.checkpoint import load_classifier
 from track_persistence.core.errors import CheckpointError, DataError
 from track_persistence.core.files import file_digest
-from track_persistence.core.types import CropArray, FloatArray, check_crops
+from track_persistence.core.types import CropArray, FloatArray, Track, check_crops
 from track_persistence.magvit.checkpoint import load_tokenizer
 from track_persistence.magvit.config import Precision
 from track_persistence.magvit.device import resolve_device
 from track_persistence.magvit.features import MagvitEncoder
+from track_persistence.magvit.levels import LevelEncoder
+from track_persistence.magvit.streaming import Key, StreamingEncoder
 from track_persistence.tracking.explanation import describe_attention
-from track_persistence.tracking.results import Verdict, probability
-
-DTYPES = {"float16": np.float16, "float32": np.float32}
+from track_persistence.tracking.online import OnlineTracks
+from track_persistence.tracking.reading import TrackReader
+from track_persistence.tracking.results import Detection, RunningVerdict, Verdict, probability
+from track_persistence.tracking.site import SiteJudge
 
 
 class PersistenceFilter:
@@ -31,15 +36,22 @@ class PersistenceFilter:
     threshold: probability from which on a track is kept; it comes with the classifier's checkpoint.
     """
 
-    def __init__(self, model_checkpoint: Path | str, magvit_checkpoint: Path | str, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        model_checkpoint: Path | str,
+        magvit_checkpoint: Path | str,
+        device: str = "cpu",
+        confidence_scale: ConfidenceScale | None = None,
+    ) -> None:
         """Load both networks.
 
+        confidence_scale: of the detector's confidences, for a classifier that takes boxes and confidences as well.
         Raises `DeviceError` when the device is absent, `CheckpointError` when the classifier was trained on another
-        encoder's features.
+        encoder's features or needs a scale.
         """
         model_path, encoder_path = Path(model_checkpoint), Path(magvit_checkpoint)
-        self._device = resolve_device(device)
-        loaded = load_classifier(model_path, self._device)
+        torch_device = resolve_device(device)
+        loaded = load_classifier(model_path, torch_device)
         tokenizer = load_tokenizer(encoder_path)
         digest, trained_on = file_digest(encoder_path), str(loaded.metadata["encoder_digest"])
         if trained_on != digest:
@@ -47,26 +59,42 @@ class PersistenceFilter:
                 f"{model_path}: was trained on features of encoder {trained_on}, but {encoder_path} is {digest}; "
                 "pass the encoder it was trained with, or run extract and train again"
             )
-        self.threshold = float(loaded.metadata["threshold"])
-        self._temperature = float(loaded.metadata["temperature"])
-        self._dtype = DTYPES[_known(model_path, loaded.metadata, "dtype", tuple(DTYPES))]
-        self._model = loaded.model
+        precision = loaded.metadata["precision"]
+        if precision not in get_args(Precision):
+            raise CheckpointError(
+                f"{model_path}: metadata precision is {precision!r}; expected one of {get_args(Precision)}, run "
+                "extract and train again"
+            )
+        self._reader = TrackReader(model_path, loaded, torch_device, confidence_scale)
+        self.threshold = self._reader.threshold
         self._is_causal = tokenizer.config.time_stride == 1
-        precision = _known(model_path, loaded.metadata, "precision", get_args(Precision))
-        self._encoder = MagvitEncoder(tokenizer, digest, cast(Precision, precision), device)
+        self._tokenizer, self._precision, self._device = tokenizer, cast(Precision, precision), device
+        self._encoder = MagvitEncoder(tokenizer, digest, self._precision, device)
+        adapter = load_adapter(model_path)
+        self._site = None if adapter is None else SiteJudge(adapter, LevelEncoder(tokenizer, self._precision, device))
+        self._online: OnlineTracks | None = None
 
     def predict(self, track_pixels: CropArray) -> tuple[bool, float, FloatArray]:
         """Judge one track.
 
         track_pixels: (T, 64, 64, 3) uint8 RGB, T >= 1. Returns whether the track is persistent, the probability that it
-        is, and the attention (T,) summing to 1. Raises `DataError` on other pixels.
+        is, and the attention (T,) summing to 1. Raises `DataError` on other pixels, or when the classifier needs boxes
+        as well (`predict_tracks`).
         """
-        verdict = self._judge(self._features(track_pixels))
+        verdict = self._verdict(track_pixels, None)
         return verdict.is_persistent, verdict.confidence, verdict.attention
 
     def predict_many(self, tracks: Sequence[CropArray]) -> list[Verdict]:
         """Judge every track on its own; the same answers as `predict`, bit for bit."""
-        return [self._judge(self._features(pixels)) for pixels in tracks]
+        return [self._verdict(pixels, None) for pixels in tracks]
+
+    def predict_tracks(self, tracks: Sequence[Track]) -> list[Verdict]:
+        """Judge every track on its own from all that the classifier takes of it.
+
+        A filter that was adapted to a site hears all witnesses here: boxes and confidences of the detector that it was
+        adapted with count as well.
+        """
+        return [self._verdict(track.crops, track) for track in tracks]
 
     def prefix_probabilities(self, track_pixels: CropArray, lengths: Sequence[int]) -> NDArray[np.float64]:
         """Return the probability of being persistent after the first `min(length, T)` frames, for each of `lengths`.
@@ -79,8 +107,54 @@ class PersistenceFilter:
             raise DataError(f"lengths {list(lengths)}: a track can be judged from 1 frame on")
         if not self._is_causal:
             return np.array([self.predict(track_pixels[:length])[1] for length in lengths], np.float64)
-        features = self._features(track_pixels)
-        return np.array([self._judge(features[:length]).confidence for length in lengths], np.float64)
+        if self._site is not None:
+            running = self._site.log_odds(track_pixels, None)
+            return np.array([probability(float(running[min(n, len(running)) - 1])) for n in lengths], np.float64)
+        inputs = self._reader.inputs_of(self._features(track_pixels), None)
+        return np.array([self._reader.judge(inputs[:length]).confidence for length in lengths], np.float64)
+
+    def update(
+        self,
+        crops: Mapping[Key, NDArray[np.uint8]],
+        detections: Mapping[Key, Detection] | None = None,
+        with_attention: bool = False,
+    ) -> dict[Key, RunningVerdict]:
+        """Take in the newest crop of every track that a frame shows; return what is now known of these tracks.
+
+        crops: (64, 64, 3) uint8 RGB by key, such as (camera, track id); give the tracks of all cameras at once, they
+        share a pass. An unknown key begins a track; a live track that is not given was missed and waits. detections:
+        by the same keys, needed when the classifier takes boxes and confidences as well. with_attention costs a pass
+        of the transformer for each track.
+
+        A running verdict is that of `predict` on the first `frames_read` crops, but for the rounding of another order
+        of sums (in bfloat16 some thousandths of the log-odds). These are all crops so far, save for a decided track of
+        more than 16 frames without attention, which is read anew with every second frame, of more than 32 with every
+        third, and so on. Of a track longer than any that the classifier was trained on, the newest frames are read.
+        Raises `CheckpointError` when the encoder has a time stride or the classifier holds
+        no decision rule, `DataError` on other pixels or missing detections.
+        """
+        if self._site is not None:
+            raise CheckpointError(
+                "update: the checkpoint is adapted to a site, and adapted filters judge whole tracks only; call "
+                "predict_tracks, or pass the checkpoint from before the adaptation"
+            )
+        if self._online is None:
+            stream = StreamingEncoder(self._tokenizer, self._precision, self._device)
+            self._online = OnlineTracks(None if self._reader.inputs == "no_pixels" else stream, self._reader)
+        return self._online.update(crops, detections, with_attention)
+
+    def end(self, keys: Iterable[Key]) -> dict[Key, RunningVerdict]:
+        """Forget tracks that the 2D tracker has ended, and return their final verdicts: each is kept or dropped.
+
+        Raises `DataError` when one of them is not alive.
+        """
+        if self._online is None:
+            raise DataError(f"tracks {list(keys)}: none is alive; update them first")
+        return self._online.end(keys)
+
+    def reset(self) -> None:
+        """Forget all tracks that `update` has begun."""
+        self._online = None
 
     def get_explanation(self, attention: FloatArray, duration: int) -> str:
         """Return in words where the attention of a track of `duration` observed frames lay.
@@ -89,31 +163,19 @@ class PersistenceFilter:
         """
         return describe_attention(attention, duration)
 
-    def _features(self, track_pixels: CropArray) -> FloatArray:
-        """Encode one track: (T, D) float32, rounded as the features that the classifier was trained on."""
-        check_crops("track_pixels", track_pixels)
-        (features,) = self._encoder.encode([track_pixels])
-        with np.errstate(over="ignore"):
-            rounded: FloatArray = features.astype(self._dtype).astype(np.float32)
-        if not np.isfinite(rounded).all():
-            raise DataError(f"track_pixels: features leave the range of {self._dtype.__name__}; check the encoder")
-        return rounded
-
-    def _judge(self, features: FloatArray) -> Verdict:
-        batch = torch.from_numpy(features[None]).to(self._device)
-        valid = torch.ones(batch.shape[:2], dtype=torch.bool, device=self._device)
-        with torch.inference_mode():
-            logits, attention = self._model(batch, valid)  # (1,), (1, H, T, T)
-        log_odds = float(logits[0]) / self._temperature
+    def _verdict(self, track_pixels: CropArray, track: Track | None) -> Verdict:
+        """Judge by the transformer; an adapter's log-odds take the place of its own, the attention stays."""
+        verdict = self._reader.judge(self._reader.inputs_of(self._features(track_pixels), track))
+        if self._site is None:
+            return verdict
+        log_odds = float(self._site.log_odds(track_pixels, track)[-1])
         confidence = probability(log_odds)
-        weights: FloatArray = attention[0].mean(dim=(0, 1)).cpu().numpy()
-        return Verdict(confidence >= self.threshold, confidence, log_odds, weights)
+        return Verdict(confidence >= self.threshold, confidence, log_odds, verdict.attention)
 
-
-def _known(path: Path, metadata: Mapping[str, str | float], key: str, known: tuple[str, ...]) -> str:
-    value = metadata[key]
-    if value not in known:
-        raise CheckpointError(
-            f"{path}: metadata {key} is {value!r}; expected one of {known}, run extract and train again"
-        )
-    return str(value)
+    def _features(self, track_pixels: CropArray) -> FloatArray | None:
+        """Encode one track: (T, D) float32, None when the classifier takes no pixels."""
+        check_crops("track_pixels", track_pixels)
+        if self._reader.inputs == "no_pixels":
+            return None
+        (features,) = self._encoder.encode([track_pixels])
+        return features

@@ -1,10 +1,12 @@
-"""One decision per 2D track from what its pixels say and what the geometry of its group says, in log-odds."""
+"""One decision per 2D track from what the witnesses say about it and its group, in log-odds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from track_persistence.core.types import BoxTrack
 from track_persistence.stereo.association import Association
+from track_persistence.tracking.config import Witness
+from track_persistence.tracking.fusion_model import FusionModel
 from track_persistence.tracking.geometry import GeometryVerdict
 from track_persistence.tracking.results import Decision, Verdict, probability
 
@@ -14,22 +16,34 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What the judges said about every track: pixels, geometry or both; an empty mapping where one was not asked.
+    """What the witnesses said about every track; an empty mapping for one that was not asked.
 
-    prior: log-odds of the geometry's training data. threshold: probability from which on a track is kept.
+    statistics: log-odds. prior: log-odds of the geometry's training data. model: how several witnesses are weighed,
+    None for a single one. threshold: probability from which on a track is kept.
     """
 
     appearance: Mapping[Place, Verdict]
+    statistics: Mapping[Place, float]
     geometry: Mapping[Place, GeometryVerdict]
     prior: float
+    model: FusionModel | None
     threshold: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Weighed:
+    """The numbers of one decision: log-odds by source with their `total`, and each cue's part of `geometry`."""
+
+    log_odds: dict[str, float]
+    cues: dict[str, float] | None
 
 
 def decide(tracks: Sequence[Sequence[BoxTrack]], association: Association, evidence: Evidence | None) -> list[Decision]:
     """Return one decision per track, camera by camera; without evidence every track is kept.
 
-    The members of a group are decided together. The views' appearance log-odds are averaged, not added, since they show
-    the same thing under the same light; geometry then adds its likelihood ratio, and alone also its prior.
+    The members of a group are decided together. What pixels and statistics say is averaged over its views, not added,
+    since they show the same thing under the same light. Several witnesses are weighed by the fusion model at the mean
+    number of frames of the views; a single one counts as it is.
     """
     partners = _partners(association)
     decisions = []
@@ -42,9 +56,10 @@ def decide(tracks: Sequence[Sequence[BoxTrack]], association: Association, evide
             if evidence is None:
                 decisions.append(Decision(camera, track.track_id, True, None, None, ids, pairing, None, None))
                 continue
-            log_odds = _log_odds(place, members, evidence)
-            confidence = probability(log_odds["total"])
-            seen, shaped = evidence.appearance.get(place), evidence.geometry.get(place)
+            views = [place, *((c, m) for c, m in members or () if m is not None and (c, m) != place)]
+            found = _weighed(views, tracks, evidence)
+            confidence = probability(found.log_odds["total"])
+            seen = evidence.appearance.get(place)
             decisions.append(
                 Decision(
                     camera,
@@ -54,8 +69,8 @@ def decide(tracks: Sequence[Sequence[BoxTrack]], association: Association, evide
                     None if seen is None else seen.attention,
                     ids,
                     pairing,
-                    log_odds,
-                    None if shaped is None else shaped.contributions,
+                    found.log_odds,
+                    found.cues,
                 )
             )
     return decisions
@@ -70,24 +85,33 @@ def _partners(association: Association) -> dict[Place, tuple[tuple[int, int | No
     }
 
 
-def _log_odds(place: Place, members: tuple[tuple[int, int | None], ...] | None, evidence: Evidence) -> dict[str, float]:
-    found: dict[str, float] = {}
+def _weighed(views: Sequence[Place], tracks: Sequence[Sequence[BoxTrack]], evidence: Evidence) -> _Weighed:
+    """Weigh what is known of one track; views: its own place first, then those of its partners."""
+    described: dict[str, float] = {}
+    said: dict[Witness, float] = {}
     if evidence.appearance:
-        own = evidence.appearance[place].log_odds
-        others = [
-            evidence.appearance[camera, member].log_odds
-            for camera, member in members or ()
-            if member is not None and (camera, member) != place
-        ]
-        found["own"] = own
-        if others:
-            found["partner"] = sum(others) / len(others)
-        found["appearance"] = (own + sum(others)) / (1 + len(others))
-    total = found.get("appearance", 0.0)
-    if evidence.geometry:
-        found["geometry"] = evidence.geometry[place].likelihood_ratio
-        total += found["geometry"]
-        if not evidence.appearance:
-            found["prior"] = evidence.prior
-            total += evidence.prior
-    return found | {"total": total}
+        by_view = [evidence.appearance[view].log_odds for view in views]
+        described["own"] = by_view[0]
+        if len(views) > 1:
+            described["partner"] = _mean(by_view[1:])
+        said["appearance"] = _mean(by_view)
+    if evidence.statistics:
+        said["statistics"] = _mean([evidence.statistics[view] for view in views])
+    shaped = evidence.geometry.get(views[0])
+    if shaped is not None:
+        said["geometry"] = shaped.likelihood_ratio
+    parts = {str(witness): value for witness, value in said.items()}
+    weight = 1.0
+    if evidence.model is not None:
+        frames_seen = _mean([float(len(tracks[camera][index])) for camera, index in views])
+        weights = evidence.model.weights(tuple(said), len(views))
+        parts = weights.parts(parts, frames_seen)
+        weight = weights.weight("geometry", frames_seen) if "geometry" in said else weight
+    elif "geometry" in said:
+        parts["prior"] = evidence.prior
+    cues = None if shaped is None else {name: weight * value for name, value in shaped.contributions.items()}
+    return _Weighed({**described, **parts, "total": sum(parts.values())}, cues)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -11,7 +11,8 @@ class GeometryConfig(Section):
     """What the judge by geometry alone is fitted on, and how."""
 
     shards: PositiveInt
-    """Scene shards that are read, in the order of their names; the split of their scenes stays what it is."""
+    """Scene shards of each profile that are read, in the order of their names; the split of their scenes stays what it
+    is."""
     frames_seen: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
     """Ages in observed frames at which every track is judged, besides whole, to fit and to evaluate. The scene of that
     moment holds no later frame of any track."""

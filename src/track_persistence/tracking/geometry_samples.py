@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from track_persistence.core.types import BoxTrack, Ghost, LabelledTrack, StereoScene
-from track_persistence.stereo.association import associate
+from track_persistence.stereo.association import Group, associate
 from track_persistence.stereo.config import StereoConfig
 from track_persistence.stereo.cues import GeometryCues, MotionPrior, UnpairedCues, group_cues, unpaired_cues
 
@@ -32,13 +32,26 @@ class Sample:
     mean_confidence: float
     cues: GeometryCues | UnpairedCues
 
+
+@dataclass(frozen=True)
+class TrackSample(Sample):
+    """A sample that knows which track it is of.
+
+    partner_id: the track of the other camera in its group, None without one. partner_hits: its frames so far, or 0.
+    """
+
+    camera: int
+    track_id: int
+    partner_id: int | None
+    partner_hits: int
+
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
         kind = "group" if isinstance(self.cues, GeometryCues) else "unpaired"
         return {**asdict(self), "ghost": self.ghost.value, "cues": {"kind": kind, **asdict(self.cues)}}
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "Sample":
+    def from_json(cls, content: dict[str, Any]) -> Self:
         """Return what `to_json` wrote."""
         values = dict(content["cues"])
         made = GeometryCues if values.pop("kind") == "group" else UnpairedCues
@@ -47,7 +60,7 @@ class Sample:
 
 def samples_of(
     scene: StereoScene, frames_seen: Sequence[int], config: StereoConfig, motion: MotionPrior
-) -> Iterator[Sample]:
+) -> Iterator[TrackSample]:
     """Yield every track of the scene at every age: after its first min(age, T) observed frames, then whole."""
     moments: dict[int | None, list[tuple[int, Place]]] = {}
     for camera, own in enumerate(scene.tracks):
@@ -66,31 +79,44 @@ def _at(
     judged: Sequence[tuple[int, Place]],
     config: StereoConfig,
     motion: MotionPrior,
-) -> Iterator[Sample]:
+) -> Iterator[TrackSample]:
     """Judge tracks of the scene as it was after frame `last`, None being its end."""
     begun = [[item for item in own if last is None or item.track.frames[0] <= last] for own in scene.tracks]
     tracks = [[_until(item.track, last) for item in own] for own in begun]
     association = associate(scene.rig, tracks, config)
-    found: dict[Place, tuple[GeometryCues | UnpairedCues, bool]] = {}
-    wanted = {id(scene.tracks[camera][index]) for _, (camera, index) in judged}
-    for group in association.groups:
-        members = [(camera, index) for camera, index in enumerate(group.members) if index is not None]
-        items = [begun[camera][index] for camera, index in members]
-        if any(id(item) in wanted for item in items):
-            cues = group_cues(scene.rig, association, group, tracks, config, motion)
-            for item in items:
-                found[item.track.camera, item.track.track_id] = cues, _is_one_object(items)
+    groups = {place: group for group in association.groups for place in _places(group)}
+    shared: dict[tuple[Place, ...], GeometryCues] = {}
     for age, (camera, index) in judged:
         item = scene.tracks[camera][index]
-        key = (camera, item.track.track_id)
-        now = next(i for i, other in enumerate(begun[camera]) if other is item)
-        track = tracks[camera][now]
-        if key in found:
-            seen, is_real = found[key]
+        place = (camera, next(at for at, other in enumerate(begun[camera]) if other is item))
+        track = tracks[camera][place[1]]
+        cues: GeometryCues | UnpairedCues
+        if place in groups:
+            places = _places(groups[place])
+            if places not in shared:
+                shared[places] = group_cues(scene.rig, association, groups[place], tracks, config, motion)
+            cues, is_real = shared[places], _is_one_object([begun[c][i] for c, i in places])
+            partner = next(tracks[c][i] for c, i in places if c != camera)
         else:
-            seen, is_real = unpaired_cues(scene.rig, association, (camera, now), track, config), item.is_persistent
-        confidence = float(track.confidences.mean(dtype=np.float64))
-        yield Sample(scene.scene_id, age, item.ghost, is_real, len(track), confidence, seen)
+            cues, is_real = unpaired_cues(scene.rig, association, place, track, config), item.is_persistent
+            partner = None
+        yield TrackSample(
+            scene.scene_id,
+            age,
+            item.ghost,
+            is_real,
+            len(track),
+            float(track.confidences.mean(dtype=np.float64)),
+            cues,
+            camera,
+            track.track_id,
+            None if partner is None else partner.track_id,
+            0 if partner is None else len(partner),
+        )
+
+
+def _places(group: Group) -> tuple[Place, ...]:
+    return tuple((camera, index) for camera, index in enumerate(group.members) if index is not None)
 
 
 def _until(track: BoxTrack, last: int | None) -> BoxTrack:

@@ -6,6 +6,7 @@ T frames of a 2D track, V cameras, F frames of a 3D track.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,36 @@ class Verdict:
     attention: FloatArray
 
 
+@dataclass(frozen=True)
+class Detection:
+    """What a detector says of one live track in one frame.
+
+    box_xywh_px: top-left corner, width and height, as in `BoxTrack`. confidence: in [0, 1].
+    """
+
+    frame: int
+    box_xywh_px: tuple[float, float, float, float]
+    confidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class RunningVerdict:
+    """What is known of a track while it grows.
+
+    confidence: calibrated probability of being persistent, by the first `frames_read` of the `frames_seen`; the two
+    differ by at most a few frames, and only for long tracks. log_odds: natural logarithm of its odds. decision: `keep`,
+    `drop` or `wait` by the checkpoint's error budget; the first that is not `wait` is final, whatever the confidence
+    does later. attention: of the frames that were read, summing to 1; None unless asked for.
+    """
+
+    confidence: float
+    log_odds: float
+    frames_seen: int
+    frames_read: int
+    decision: Literal["keep", "wait", "drop"]
+    attention: FloatArray | None
+
+
 @dataclass(frozen=True, eq=False)
 class Decision:
     """What was decided about one 2D track.
@@ -35,9 +66,10 @@ class Decision:
     probability of being persistent, of its whole group. attention: (T,) of this view, summing to 1. group_ids: the
     track's id and its partners' by camera, None where a camera has none; None for a track without a partner.
     pairing: in words, why it has its partners or none.
-    log_odds: natural logarithms by source. `own` view and `partner` (mean of the other views) make `appearance`,
-    their mean over all views; `geometry` is the log-likelihood ratio of the group's cues and `prior` the share of real
-    objects that the geometry was trained with; what `tracking.fusion` uses of the last three adds up to `total`.
+    log_odds: natural logarithms by source. `own` is what the pixels of this view say and `partner` the mean of the
+    other views. `appearance` (their mean over all views), `statistics` and `geometry` are what each witness of
+    `tracking.fusion` adds to the decision, `base` or `prior` what the mix of the training data adds; these add up to
+    `total`. Of several witnesses each counts as much as the fusion model gives it at this number of frames.
     cues: the part of each geometric cue in `geometry`, which they add up to.
     Without a filter confidence and log_odds are None; attention is None where no pixels, cues where no geometry was
     used.

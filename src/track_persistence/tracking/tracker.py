@@ -12,10 +12,11 @@ import numpy as np
 from track_persistence.core.errors import DataError, ParamsError
 from track_persistence.core.params import load_section
 from track_persistence.core.rig import Camera, CameraRig, StereoRig
-from track_persistence.core.types import BoxTrack, CameraTracks, CropArray, Track
+from track_persistence.core.types import BoxTrack, CameraTracks, Track
 from track_persistence.stereo.association import Association, associate
-from track_persistence.tracking.config import TrackingConfig
+from track_persistence.tracking.config import TrackingConfig, Witnesses, needs_fusion
 from track_persistence.tracking.fusion import Evidence, Place, decide
+from track_persistence.tracking.fusion_model import FusionModel
 from track_persistence.tracking.geometry import GeometryModel, GeometryVerdict, judge_geometry
 from track_persistence.tracking.reconstruction import reconstruct
 from track_persistence.tracking.results import Decision, Reconstructed3DTrack, Verdict
@@ -25,15 +26,15 @@ PARAMS = Path("params.yaml")
 
 
 class Judge(Protocol):
-    """Whoever judges tracks by their pixels; `PersistenceFilter` is one."""
+    """Whoever judges tracks by what each shows; `PersistenceFilter` is one."""
 
     @property
     def threshold(self) -> float:
         """Probability from which on a track is kept."""
         ...
 
-    def predict_many(self, tracks: Sequence[CropArray]) -> list[Verdict]:
-        """Judge each track from its (T, 64, 64, 3) uint8 crops."""
+    def predict_tracks(self, tracks: Sequence[Track]) -> list[Verdict]:
+        """Judge each track on its own."""
         ...
 
 
@@ -47,27 +48,21 @@ class Integrated3DTracker:
         rig: CameraRig | None = None,
         config: TrackingConfig | None = None,
         geometry: GeometryModel | None = None,
+        fusion: FusionModel | None = None,
     ) -> None:
         """Set the tracker up.
 
         rig: needed only when `process_scene` is given plain sequences of tracks. config: None loads the section
         `tracking` of `params.yaml` in the working directory. geometry: judges by geometry where `tracking.fusion` asks
-        for it. Raises `ParamsError` when a judge that the fusion needs is missing.
+        for it. fusion: judges by statistics, and weighs several witnesses. Raises `ParamsError` when one that
+        `tracking.fusion` needs is missing.
         """
         self.config = config if config is not None else load_section(PARAMS, "tracking", TrackingConfig)
-        wanted = self.config.fusion if use_filter else None
-        if wanted in ("appearance", "both") and persistence_filter is None:
-            raise ParamsError(
-                f"Integrated3DTracker: use_filter is True and tracking.fusion is {wanted}, but persistence_filter is "
-                "None; pass a PersistenceFilter or use_filter=False"
-            )
-        if wanted in ("geometry", "both") and geometry is None:
-            raise ParamsError(
-                f"Integrated3DTracker: tracking.fusion is {wanted}, but geometry is None; pass "
-                "GeometryModel.load(models/geometry/model.json) or set tracking.fusion to appearance"
-            )
-        self._judge = persistence_filter if wanted in ("appearance", "both") else None
-        self._geometry = geometry if wanted in ("geometry", "both") else None
+        self._witnesses = self.config.fusion if use_filter else ()
+        _check_needs(self._witnesses, persistence_filter, geometry, fusion)
+        self._judge = persistence_filter if "appearance" in self._witnesses else None
+        self._geometry = geometry if "geometry" in self._witnesses else None
+        self._fusion = fusion if needs_fusion(self._witnesses) else None
         self._rig = rig
         self._counts = {"scenes": 0, "total_tracks": 0, "kept": 0, "pairs": 0, "reconstructed": 0, "points": 0}
 
@@ -77,7 +72,7 @@ class Integrated3DTracker:
         """Return the 3D tracks of the kept groups, and one decision per 2D track, camera by camera.
 
         Takes one `CameraTracks` per camera, whose calibrations make the rig, or plain sequences when `rig` was given.
-        Only `fusion: geometry` and a tracker without filter take tracks without crops (`BoxTrack`).
+        A tracker without `appearance` in `tracking.fusion`, or without filter, takes tracks without crops (`BoxTrack`).
         Raises `DataError` on tracks of the wrong camera, repeated ids, missing crops, or a rig that is missing or
         contradicts.
         """
@@ -135,19 +130,25 @@ class Integrated3DTracker:
     def _evidence(
         self, rig: CameraRig, tracks: Sequence[Sequence[BoxTrack]], association: Association
     ) -> Evidence | None:
-        if self._judge is None and self._geometry is None:
+        if not self._witnesses:
             return None
         appearance: dict[Place, Verdict] = {}
+        statistics: dict[Place, float] = {}
         geometry: dict[Place, GeometryVerdict] = {}
         prior, threshold = 0.0, self.config.geometry_threshold
         if self._judge is not None:
-            crops = [_crops_of(track) for own in tracks for track in own]
-            appearance = dict(zip(_places(tracks), self._judge.predict_many(crops), strict=True))
+            seen = [_with_crops(track) for own in tracks for track in own]
+            appearance = dict(zip(_places(tracks), self._judge.predict_tracks(seen), strict=True))
             threshold = self._judge.threshold
+        if self._fusion is not None and "statistics" in self._witnesses:
+            statistics = {
+                (camera, at): self._fusion.judge_statistics(tracks[camera][at]) for camera, at in _places(tracks)
+            }
         if self._geometry is not None:
             geometry = judge_geometry(self._geometry, rig, tracks, association, self.config.stereo)
             prior = self._geometry.prior_log_odds
-        return Evidence(appearance, geometry, prior, threshold)
+        weighed = self._fusion if len(self._witnesses) > 1 else None
+        return Evidence(appearance, statistics, geometry, prior, weighed, threshold)
 
     def _count(
         self, decisions: list[Decision], association: Association, reconstructed: list[Reconstructed3DTrack]
@@ -160,17 +161,35 @@ class Integrated3DTracker:
         self._counts["points"] += sum(int(track.located.sum()) for track in reconstructed)
 
 
+def _check_needs(
+    witnesses: Witnesses, judge: Judge | None, geometry: GeometryModel | None, fusion: FusionModel | None
+) -> None:
+    named = f"Integrated3DTracker: use_filter is True and tracking.fusion is [{', '.join(witnesses)}], but"
+    if "appearance" in witnesses and judge is None:
+        raise ParamsError(f"{named} persistence_filter is None; pass a PersistenceFilter or use_filter=False")
+    if "geometry" in witnesses and geometry is None:
+        raise ParamsError(
+            f"{named} geometry is None; pass GeometryModel.load(models/geometry/model.json) or set tracking.fusion to "
+            "[appearance]"
+        )
+    if needs_fusion(witnesses) and fusion is None:
+        raise ParamsError(
+            f"{named} fusion is None; pass FusionModel.load(models/fusion/fusion.json) or set tracking.fusion to "
+            "[appearance] or [geometry]"
+        )
+
+
 def _places(tracks: Sequence[Sequence[BoxTrack]]) -> list[Place]:
     return [(camera, index) for camera, own in enumerate(tracks) for index in range(len(own))]
 
 
-def _crops_of(track: BoxTrack) -> CropArray:
+def _with_crops(track: BoxTrack) -> Track:
     if not isinstance(track, Track):
         raise DataError(
             f"{track.name}: has no crops, but the filter judges pixels; pass a Track with crops, or set "
-            "tracking.fusion to geometry"
+            "tracking.fusion to [geometry]"
         )
-    return track.crops
+    return track
 
 
 def _check_tracks(camera: int, tracks: Sequence[BoxTrack]) -> None:

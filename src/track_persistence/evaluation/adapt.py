@@ -1,0 +1,190 @@
+"""The filter adapted to a site by a few labelled minutes of it, and what that brought on footage it was not fitted on.
+
+`python -m track_persistence.evaluation.adapt --help` says how to call it.
+"""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from track_persistence.classifier.adapter import fit_adapter
+from track_persistence.classifier.adapter_file import save_adapted
+from track_persistence.classifier.channels import ConfidenceScale
+from track_persistence.classifier.checkpoint import load_classifier
+from track_persistence.core.command import run_command
+from track_persistence.core.errors import StorageError
+from track_persistence.core.files import write_json
+from track_persistence.core.params import load_section, load_seed
+from track_persistence.core.progress import log
+from track_persistence.evaluation.adapt_config import AdaptConfig
+from track_persistence.evaluation.adapt_methods import scores_in_time_blocks, scores_on_other
+from track_persistence.evaluation.adapt_metrics import adaptation_metrics, table_lines
+from track_persistence.evaluation.adapt_samples import SiteSamples, TrackFilter, read_samples
+from track_persistence.evaluation.footage_config import FootageConfig
+from track_persistence.evaluation.recordings import read_recording
+from track_persistence.evaluation.recordings_config import RecordingConfig
+from track_persistence.magvit.checkpoint import load_tokenizer
+from track_persistence.magvit.config import Precision
+from track_persistence.magvit.levels import LevelEncoder
+from track_persistence.simulation.config import GenerateConfig
+from track_persistence.tracking.filter import PersistenceFilter
+from track_persistence.video.confidence import confidences
+from track_persistence.video.mot import read_mot
+
+
+@dataclass(frozen=True)
+class AdaptInputs:
+    """Recordings: of the site, and perhaps another to test on. same_detector: whether one detector made both."""
+
+    site: RecordingConfig
+    test: RecordingConfig | None
+    same_detector: bool
+
+
+@dataclass(frozen=True)
+class AdaptParams:
+    """Sections of the params file. crop_margin: share of a box's size added on each side of a crop."""
+
+    adapt: AdaptConfig
+    footage: FootageConfig
+    crop_margin: float
+    seed: int
+
+
+def run(
+    params: AdaptParams,
+    inputs: AdaptInputs,
+    networks: tuple[TrackFilter, LevelEncoder],
+    model_checkpoint: Path,
+    output: Path,
+) -> dict[str, Any]:
+    """Write persistence_adapted.safetensors and metrics.json to `output`, log the table and return the metrics.
+
+    networks: the filter before adaptation and the levels of its encoder. The adapter in the written file is fitted on
+    all labelled tracks of the site; the metrics are of adapters that were fitted without the tracks they score.
+    """
+    _make_folder(output)
+    persistence_filter, encoder = networks
+    site = _samples(params, inputs.site, persistence_filter, encoder)
+    if inputs.test is None:
+        title, scored = f"{inputs.site.name}, {params.footage.folds} blocks of time", site
+        scores = scores_in_time_blocks(params.adapt, site, params.footage.folds)
+    else:
+        title, scored = (
+            f"{inputs.site.name} to {inputs.test.name}",
+            _samples(params, inputs.test, persistence_filter, encoder),
+        )
+        scores = scores_on_other(params.adapt, site, scored, inputs.same_detector)
+    threshold = float(persistence_filter.threshold)
+    metrics = adaptation_metrics(scored.recording, scores, threshold, params.seed, params.footage.bootstrap_replicates)
+    everyone = np.arange(len(site.recording), dtype=np.int64)
+    adapter = fit_adapter(params.adapt.adapter, site.lesson(everyone, params.adapt.adapter.training_ages_frames))
+    save_adapted(model_checkpoint, output / "persistence_adapted.safetensors", adapter)
+    write_json(output / "metrics.json", metrics)
+    for line in table_lines(title, metrics):
+        log(line)
+    return metrics
+
+
+def _samples(
+    params: AdaptParams, source: RecordingConfig, persistence_filter: TrackFilter, encoder: LevelEncoder
+) -> SiteSamples:
+    config = params.adapt
+    recording = read_recording(source, params.footage, params.crop_margin, config.longest_frames)
+    recording = recording.born_before(params.footage.full_view_frames)
+    ages = config.adapter.training_ages_frames
+    return read_samples(recording, config.ages_frames, ages, persistence_filter, encoder)
+
+
+def _make_folder(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{output}: cannot be made a folder: {error.strerror}; pass another --output-dir") from error
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Adapt the persistence filter to a site with labelled tracks of it.")
+    _add_recording(parser, "", "of the site", True)
+    _add_recording(parser, "test-", "of the recording to test on; without it, the site's own blocks of time", False)
+    parser.add_argument(
+        "--test-detector",
+        choices=("same", "other"),
+        help="whether the test recording's tracks come from the same detector; its confidences are learned anew if not",
+    )
+    parser.add_argument("--model-checkpoint", type=Path, required=True, help="persistence.safetensors")
+    parser.add_argument("--magvit-checkpoint", type=Path, required=True, help="magvit.safetensors")
+    parser.add_argument("--output-dir", type=Path, required=True, help="for the adapted checkpoint and metrics.json")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the networks run")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    arguments = parser.parse_args()
+    test = (arguments.test_video, arguments.test_tracks, arguments.test_confidence, arguments.test_detector)
+    has_truth = arguments.test_labels is not None or arguments.test_ground_truth is not None
+    if any(value is not None for value in (*test, arguments.test_labels, arguments.test_ground_truth)) and not (
+        all(value is not None for value in test) and has_truth
+    ):
+        parser.error(
+            "a test recording needs --test-video, --test-tracks, --test-confidence, --test-detector and --test-labels "
+            "or --test-ground-truth"
+        )
+    return arguments
+
+
+def _add_recording(parser: argparse.ArgumentParser, prefix: str, whose: str, required: bool) -> None:
+    parser.add_argument(f"--{prefix}video", type=Path, required=required, help=f"video {whose}")
+    parser.add_argument(f"--{prefix}tracks", type=Path, required=required, help=f"MOT file of tracks {whose}")
+    parser.add_argument(
+        f"--{prefix}confidence",
+        choices=("probability", "raw"),
+        required=required,
+        help="what the tracks' seventh column is; raw scores s become 1 / (1 + exp(-s))",
+    )
+    truth = parser.add_mutually_exclusive_group(required=required)
+    truth.add_argument(f"--{prefix}labels", type=Path, help="track_id,label a line: 1 real, 0 false, others left out")
+    truth.add_argument(f"--{prefix}ground-truth", type=Path, help="MOT ground truth; tracks are labelled by overlap")
+
+
+def _recording(arguments: argparse.Namespace, prefix: str) -> RecordingConfig:
+    values = {
+        name: getattr(arguments, f"{prefix}{name}")
+        for name in ("video", "tracks", "confidence", "labels", "ground_truth")
+    }
+    return RecordingConfig(name=Path(values["tracks"]).stem, **values)
+
+
+def _load_networks(arguments: argparse.Namespace, site: RecordingConfig) -> tuple[PersistenceFilter, LevelEncoder]:
+    """Load the filter, should it need it with the scale of the site's confidences, and its encoder's early levels."""
+    table = read_mot(site.tracks, "tracks")
+    scale = ConfidenceScale.of(confidences(table, site.confidence))
+    model, encoder, device = arguments.model_checkpoint, arguments.magvit_checkpoint, arguments.device
+    persistence_filter = PersistenceFilter(model, encoder, device, scale)
+    precision: Precision = load_classifier(model, device).metadata["precision"]
+    return persistence_filter, LevelEncoder(load_tokenizer(encoder), precision, device)
+
+
+def main() -> None:
+    """Parse the command line and run."""
+    arguments = _parse_arguments()
+    params = AdaptParams(
+        load_section(arguments.params, "adapt", AdaptConfig),
+        load_section(arguments.params, "footage", FootageConfig),
+        load_section(arguments.params, "generate", GenerateConfig).image.context_share,
+        load_seed(arguments.params),
+    )
+    site = _recording(arguments, "")
+    test = None if arguments.test_video is None else _recording(arguments, "test_")
+    networks = _load_networks(arguments, site)
+    inputs = AdaptInputs(site, test, arguments.test_detector != "other")
+    run(params, inputs, networks, arguments.model_checkpoint, arguments.output_dir)
+
+
+def console() -> None:
+    """Run with one line for bad input."""
+    run_command(main)
+
+
+if __name__ == "__main__":
+    console()

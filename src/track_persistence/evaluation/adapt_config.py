@@ -1,0 +1,27 @@
+"""The `adapt` section of params.yaml."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from track_persistence.classifier.adapter import AdapterConfig
+from track_persistence.core.params import Section
+
+
+class AdaptConfig(Section):
+    """Adaptation of the filter to a site; blocks of time, kinds of false tracks and labels are `footage`'s."""
+
+    ages_frames: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+    """Ages, in frames passed since a track's first box, at which everybody is scored."""
+    longest_frames: PositiveInt
+    """Of a longer track the first so many boxes are read; at least the largest age."""
+    adapter: AdapterConfig
+    """What is fitted."""
+
+    @model_validator(mode="after")
+    def _reads_enough(self) -> Self:
+        if max(*self.ages_frames, *self.adapter.training_ages_frames) > self.longest_frames:
+            raise ValueError("longest_frames must be at least the largest of ages_frames and training_ages_frames")
+        if not {"same_detector", "pixels", "other_detector"} <= self.adapter.sets.keys():
+            raise ValueError("adapter.sets must have same_detector, pixels and other_detector")
+        return self

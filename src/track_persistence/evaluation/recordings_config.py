@@ -1,0 +1,48 @@
+"""The `recordings` section: labelled footage that a filter is trained on or adapted to."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import PositiveInt, model_validator
+
+from track_persistence.core.params import Section
+from track_persistence.video.confidence import Scale
+
+
+class RecordingConfig(Section):
+    """One video of a static or moving camera, the tracks of one detector on it, and what is true of them."""
+
+    name: str
+    """What tables call it; unique."""
+    video: Path
+    """Video file that OpenCV can decode."""
+    tracks: Path
+    """MOT file of tracks."""
+    confidence: Scale
+    """What the scores of the tracks' seventh column are: `probability`, or `raw` numbers of any scale."""
+    labels: Path | None
+    """CSV of track_id,label; null when there is ground truth instead."""
+    ground_truth: Path | None
+    """MOT ground truth; tracks are labelled by overlap, `footage.labels`. Null when there are labels instead."""
+
+    @model_validator(mode="after")
+    def _one_truth(self) -> Self:
+        if (self.labels is None) == (self.ground_truth is None):
+            raise ValueError("give either labels or ground_truth, and null for the other")
+        return self
+
+
+class RecordingsConfig(Section):
+    """Recordings, and how much of a track is read."""
+
+    sources: tuple[RecordingConfig, ...]
+    """The recordings; none is fine."""
+    longest_frames: PositiveInt
+    """Of a longer track the first so many boxes are read."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [source.name for source in self.sources]
+        if len(set(names)) != len(names):
+            raise ValueError(f"sources: names must differ; got {names}")
+        return self

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+
+from track_persistence.evaluation.adapt_config import AdaptConfig
+from track_persistence.evaluation.adapt_methods import scores_in_time_blocks, scores_on_other
+from track_persistence.evaluation.adapt_metrics import adaptation_metrics
+from track_persistence.evaluation.adapt_samples import SiteSamples
+from track_persistence.evaluation.recordings import Recording
+
+WITNESS = {"components": 2, "inverse_regularisation": 1.0}
+NAMES = ("statistics", "confidence", "texture")
+CONFIG = AdaptConfig.model_validate(
+    {
+        "ages_frames": [1, 3],
+        "longest_frames": 3,
+        "adapter": {
+            "training_ages_frames": [1, 3],
+            "log_odds_limit": 6.0,
+            "inner_folds": 2,
+            "witnesses": {name: WITNESS for name in NAMES},
+            "sets": {"same_detector": NAMES, "pixels": ["texture"], "other_detector": ["statistics", "texture"]},
+        },
+    }
+)
+TRACKS, BLOCKS = 60, 3
+LEARNED = ("adapted", "adapted_pixels_only", "witness_texture", "no_pixels", "sprt", "cheap_pixels")
+
+
+def samples(labels, sign=1.0):
+    """Make 60 tracks of which everything tells a little; confidence by `sign`. The values do not depend on labels."""
+    rng = np.random.default_rng(0)
+    truth = np.where(np.random.default_rng(1).random(TRACKS) < 0.5, 1.0, -1.0)
+
+    def noisy(width, scale=1.0):
+        return scale * truth[:, None] + 1.5 * rng.normal(size=(TRACKS, width))
+
+    ages = (1, 3)
+    evidence = {age: {"statistics": noisy(3), "confidence": noisy(1, sign), "texture": noisy(4)} for age in ages}
+    kinds = tuple("flicker" if i % 2 else "static_clutter" for i in range(TRACKS))
+    recording = Recording("yard", (None,) * TRACKS, (), labels, kinds, 99)
+    return SiteSamples(
+        recording,
+        evidence,
+        {age: noisy(1)[:, 0] for age in ages},
+        {age: {"mean_confidence": noisy(1, sign)[:, 0]} for age in ages},
+        {age: noisy(12) for age in ages},
+        {age: noisy(50).astype(np.float32) for age in ages},
+        [np.tile(row, (3, 1)).astype(np.float32) for row in noisy(6)],
+        {age: np.full(TRACKS, age) for age in ages},
+    )
+
+
+@pytest.fixture
+def labels():
+    return np.random.default_rng(1).random(TRACKS) < 0.5
+
+
+@pytest.mark.parametrize("block", [0, 1, 2])
+def test_no_method_scores_a_track_with_the_labels_of_its_own_block(labels, block):
+    held = slice(20 * block, 20 * block + 20)
+    turned = labels.copy()
+    turned[20 * block : 20 * block + 4] ^= True
+    straight, other = (scores_in_time_blocks(CONFIG, samples(marks), BLOCKS) for marks in (labels, turned))
+    rest = np.setdiff1d(np.arange(TRACKS), np.arange(TRACKS)[held])
+    for method in LEARNED:
+        for age in (1, 3):
+            one, two = straight[method][age], other[method][age]
+            assert np.array_equal(one[held], two[held]), method
+            assert not np.allclose(one[rest], two[rest]), method
+
+
+def test_every_method_scores_every_track_at_every_age(labels):
+    found = scores_in_time_blocks(CONFIG, samples(labels), BLOCKS)
+    assert {"before", "mean_confidence", *LEARNED} <= found.keys()
+    assert all(
+        np.isfinite(values).all() and values.shape == (TRACKS,) for by in found.values() for values in by.values()
+    )
+
+
+def test_labels_of_the_test_recording_are_never_read(labels):
+    site = samples(labels)
+    one, two = (scores_on_other(CONFIG, site, samples(marks, -1.0), False) for marks in (labels, ~labels))
+    for method in one:
+        for age in (1, 3):
+            assert np.array_equal(one[method][age], two[method][age]), method
+
+
+def test_confidence_is_left_as_it_was_learned_for_the_same_detector(labels):
+    site, test = samples(labels), samples(labels, -1.0)
+    same = scores_on_other(CONFIG, site, test, True)["witness_confidence"][3]
+    other = scores_on_other(CONFIG, site, test, False)["witness_confidence"][3]
+    assert np.corrcoef(same, other)[0, 1] < -0.9
+
+
+def test_metrics_tell_the_kinds_of_false_tracks_apart(labels):
+    recording = samples(labels).recording
+    perfect = np.where(labels, 1.0, -1.0)
+    blind = np.where(labels | (np.array(recording.kinds) == "static_clutter"), 1.0, -1.0)  # sees flicker alone
+    metrics = adaptation_metrics(recording, {"adapted": {3: perfect}, "before": {3: blind}}, 0.5, 7, 20)
+    at = metrics["by_age"]["3"]
+    assert (at["before"]["auc_flicker"]["value"], at["before"]["auc_static_clutter"]["value"]) == (1, 1 / 2)
+    assert at["gain"]["over"] == "before"
+    assert at["gain"]["auc"]["value"] == pytest.approx(1 - at["before"]["auc"]["value"])
+    assert at["adapted"]["precision"]["value"] == at["adapted"]["recall"]["value"] == 1
+    assert at["adapted"]["calibration_error"]["value"] == pytest.approx(1 - 1 / (1 + np.exp(-1)))
