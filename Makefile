@@ -43,15 +43,14 @@ check: $(READY) ## Lint, types, layers, spelling and installed versions
 	codespell
 	pip check
 
-test: $(READY) ## Every test; the slow ones run last
-	pytest -m "not slow"
-	pytest -m slow
+test: $(READY) ## Every test, one process a core
+	OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 smoke: $(READY) ## The whole pipeline on a tiny profile in a folder of its own
 	@mkdir -p $(SMOKE)
 	@rm -rf $(SMOKE)/src $(SMOKE)/stages
 	@git ls-files --cached --others --exclude-standard -z -- \
-		src stages responses dvc.yaml params.yaml profiles .dvcignore simple_3d_tracker.py \
+		src stages responses data/footage dvc.yaml params.yaml profiles .dvcignore simple_3d_tracker.py \
 		| while IFS= read -r -d '' file; do [ ! -e "$$file" ] || printf '%s\0' "$$file"; done \
 		| tar --create --null --files-from=- | tar --extract --directory=$(SMOKE)
 	python stages/make_profile.py --params params.yaml --overrides profiles/smoke.yaml --output $(SMOKE)/params.yaml

@@ -60,6 +60,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--use-persistence-filter", action="store_true", help="drop tracks that are no real objects")
     parser.add_argument("--model-checkpoint", type=Path, default=Path("models/persistence/persistence.safetensors"))
     parser.add_argument("--magvit-checkpoint", type=Path, default=Path("models/tokenizer/magvit.safetensors"))
+    parser.add_argument(
+        "--profile", help="scenes whose calibration the filter takes, nominal say; else the shipped one's"
+    )
     parser.add_argument("--geometry-model", type=Path, default=Path("models/geometry/model.json"))
     parser.add_argument("--fusion-model", type=Path, default=Path("models/fusion/fusion.json"))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the filter runs")
@@ -117,7 +120,7 @@ def load_filter(given: argparse.Namespace) -> Judge:
     # torch is loaded only when the filter is wanted
     from track_persistence.tracking.filter import PersistenceFilter
 
-    return PersistenceFilter(given.model_checkpoint, given.magvit_checkpoint, given.device)
+    return PersistenceFilter(given.model_checkpoint, given.magvit_checkpoint, given.device, profile=given.profile)
 
 
 def load_input(given: argparse.Namespace) -> Input:

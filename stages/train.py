@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from track_persistence.classifier.config import TrainConfig
+from track_persistence.classifier.table import FeatureFolders
 from track_persistence.classifier.train import run
 from track_persistence.core.command import run_command
 from track_persistence.core.params import RunConfig, SplitConfig, load_section, load_seed
@@ -13,6 +14,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="params file")
     parser.add_argument("--data-dir", type=Path, required=True, help="feature shards of the extract stage")
+    parser.add_argument("--recordings-dir", type=Path, required=True, help="shards of the recordings stage, if any")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder for weights, metrics and plots")
     parser.add_argument("--device", choices=["cpu", "cuda"], help="instead of run.device")
     flags = parser.parse_args()
@@ -24,7 +26,7 @@ def main() -> None:
         run_config,
         load_section(flags.params, "split", SplitConfig),
         load_seed(flags.params),
-        flags.data_dir,
+        FeatureFolders(flags.data_dir, flags.recordings_dir),
         flags.output_dir,
     )
 

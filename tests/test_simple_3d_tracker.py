@@ -195,6 +195,21 @@ def test_the_filter_drops_what_it_does_not_believe(
     assert lines[-1] == "filter on: 4 tracks, 4 filtered out (100%), 0 kept; 2 pairs, 0 3D tracks, 0 points"
 
 
+def test_the_filter_is_that_of_the_named_profile(
+    program: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str | None] = []
+    monkeypatch.setattr(
+        "track_persistence.tracking.filter.PersistenceFilter", lambda *_paths, profile: asked.append(profile)
+    )
+    for name in ("model", "magvit"):
+        (tmp_path / name).touch()
+    flags = ["--model-checkpoint", str(tmp_path / "model"), "--magvit-checkpoint", str(tmp_path / "magvit")]
+    program.load_filter(program.parse_arguments(flags))
+    program.load_filter(program.parse_arguments([*flags, "--profile", "nominal"]))
+    assert asked == [None, "nominal"]
+
+
 @pytest.mark.parametrize(
     ("flags", "error", "reason"),
     [

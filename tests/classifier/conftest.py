@@ -10,6 +10,7 @@ import pytest
 
 from track_persistence.classifier import train
 from track_persistence.classifier.config import TrainConfig
+from track_persistence.classifier.table import FeatureFolders
 from track_persistence.core.params import RunConfig, SplitConfig
 from track_persistence.core.storage import write_features
 from track_persistence.core.types import Ghost, Kind, LabelledFeatures
@@ -30,6 +31,10 @@ class Trained:
     run_config: RunConfig
     features: Path
     output: Path
+
+    @property
+    def folders(self) -> FeatureFolders:
+        return FeatureFolders(self.features, None)
 
 
 def make_track(
@@ -76,6 +81,7 @@ def write_shards(folder: Path) -> Path:
 def config() -> TrainConfig:
     return TrainConfig.model_validate(
         {
+            "source": "simulation",
             "inputs": "pixels",
             "hidden_dim": 32,
             "num_layers": 2,
@@ -140,5 +146,5 @@ def trained(tmp_path_factory: pytest.TempPathFactory, shards: Path, config: Trai
     folder = tmp_path_factory.mktemp("trained")
     run_config = RunConfig(engine="local", device="cpu", workers=2, store=folder / "store")
     found = Trained(run_config, shards, folder / "out")
-    train.run(config, run_config, split, SEED, found.features, found.output)
+    train.run(config, run_config, split, SEED, found.folders, found.output)
     return found

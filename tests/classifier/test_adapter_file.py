@@ -1,10 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from tests.made_classifier import classifier_metadata
 
 from track_persistence.classifier.adapter import Adapter, SumCalibration, Witness
 from track_persistence.classifier.adapter_file import load_adapter, save_adapted
 from track_persistence.classifier.checkpoint import load_classifier, save_classifier
+from track_persistence.classifier.decision import DecisionRule
 from track_persistence.classifier.model import create_model
 from track_persistence.core.errors import CheckpointError
 
@@ -12,6 +16,7 @@ ADAPTER = Adapter(
     {"looks": Witness(np.array([0.1, -0.25, 3.0]), 0.5, 6.0), "confidence": Witness(np.array([1.0]), 0.0, 4.0)},
     {"all": ("looks", "confidence"), "pixels": ("looks",)},
     {"all": SumCalibration(0.4, -0.1), "pixels": SumCalibration(0.8, 0.2)},
+    {"all": DecisionRule(0.02, (3.0, 2.0), (-3.0, -2.5), 0.5), "pixels": DecisionRule(0.02, (4.0,), (-4.0,), 0.0)},
 )
 
 
@@ -19,15 +24,8 @@ ADAPTER = Adapter(
 def checkpoint(tmp_path):
     torch.manual_seed(3)
     path = tmp_path / "persistence.safetensors"
-    metadata = {
-        "dtype": "float16",
-        "encoder_digest": "abc",
-        "precision": "float32",
-        "temperature": 1.5,
-        "threshold": 0.5,
-    }
     network = create_model(input_dim=16, hidden_dim=16, num_layers=1, num_heads=2, feedforward_dim=16)
-    save_classifier(path, network, metadata)
+    save_classifier(path, network, classifier_metadata("abc"))
     return path
 
 
@@ -37,6 +35,7 @@ def test_an_adapter_comes_back_as_it_was_saved(checkpoint, tmp_path):
     evidence = {"looks": np.array([[1.0, 2.0, 0.5]]), "confidence": np.array([[9.0]])}
     for name in ADAPTER.sets:
         assert loaded.log_odds(evidence, name).tolist() == ADAPTER.log_odds(evidence, name).tolist()
+    assert loaded.rules == ADAPTER.rules
 
 
 def test_the_classifier_in_the_file_is_unchanged(checkpoint, tmp_path):
@@ -53,7 +52,12 @@ def test_a_file_without_adapter_has_none(checkpoint):
 
 def test_adapting_again_replaces_the_adapter_and_gives_the_same_bytes(checkpoint, tmp_path):
     first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
-    other = Adapter({"looks": Witness(np.ones(2), 0.0, 6.0)}, {"all": ("looks",)}, {"all": SumCalibration(1.0, 0.0)})
+    other = Adapter(
+        {"looks": Witness(np.ones(2), 0.0, 6.0)},
+        {"all": ("looks",)},
+        {"all": SumCalibration(1.0, 0.0)},
+        {"all": ADAPTER.rules["all"]},
+    )
     save_adapted(checkpoint, first, other)
     save_adapted(first, second, ADAPTER)
     save_adapted(checkpoint, first, ADAPTER)
@@ -61,7 +65,7 @@ def test_adapting_again_replaces_the_adapter_and_gives_the_same_bytes(checkpoint
 
 
 def test_weights_that_are_no_numbers_are_refused(checkpoint, tmp_path):
-    broken = Adapter({"looks": Witness(np.array([np.nan]), 0.0, 6.0)}, ADAPTER.sets, ADAPTER.calibrations)
+    broken = replace(ADAPTER, witnesses={"looks": Witness(np.array([np.nan]), 0.0, 6.0)})
     with pytest.raises(CheckpointError, match="witness 'looks' holds NaN"):
         save_adapted(checkpoint, tmp_path / "a.safetensors", broken)
 
@@ -73,7 +77,10 @@ def test_a_damaged_or_foreign_file_is_named(checkpoint, tmp_path):
     cut.write_bytes(checkpoint.read_bytes()[:100])
     with pytest.raises(CheckpointError, match="not a readable safetensors file"):
         load_adapter(cut)
-    lost = Adapter({"looks": ADAPTER.witnesses["looks"]}, ADAPTER.sets, ADAPTER.calibrations)
+    lost = replace(ADAPTER, witnesses={"looks": ADAPTER.witnesses["looks"]})
     save_adapted(checkpoint, tmp_path / "lost", lost)
     with pytest.raises(CheckpointError, match=r"adapter names \['confidence'\]"):
         load_adapter(tmp_path / "lost")
+    save_adapted(checkpoint, tmp_path / "unruly", replace(ADAPTER, rules={"all": ADAPTER.rules["all"]}))
+    with pytest.raises(CheckpointError, match="sets without calibration or rule"):
+        load_adapter(tmp_path / "unruly")

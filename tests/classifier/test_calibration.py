@@ -36,6 +36,17 @@ def test_each_age_gets_its_own_temperature_and_bias() -> None:
     assert found.biases == pytest.approx((0, 1), abs=0.08)
 
 
+def test_a_knot_without_a_track_takes_after_its_neighbour() -> None:
+    rng = np.random.default_rng(2)
+    honest = rng.normal(scale=2, size=20_000)
+    labels = rng.random(20_000) < 1 / (1 + np.exp(-honest))
+    frames = np.ones(20_000, np.int64)
+    found = fit_calibration(2 * (honest - 1), labels, frames, np.ones(20_000), (1, 10, 30))
+    assert found.temperatures == pytest.approx((2, 2, 2), rel=0.06)
+    assert found.biases == pytest.approx((1, 1, 1), abs=0.08)
+    assert np.ptp(found.temperatures) < 0.05 > np.ptp(found.biases)
+
+
 def test_the_fit_of_two_values_is_the_one_derived_by_hand() -> None:
     # logit 2 right in 3 of 4, logit -2 right in 3 of 4: sigmoid(2 / t) = 3/4, so t = 2 / log(3), and no bias
     logits, labels = np.repeat([2.0, -2.0], 4), np.array([True, True, True, False, False, False, False, True])

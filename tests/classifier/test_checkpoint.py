@@ -4,21 +4,22 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.made_classifier import classifier_metadata, profile_entry
 
 from track_persistence.classifier.calibration import Calibration
 from track_persistence.classifier.channels import ConfidenceScale
-from track_persistence.classifier.checkpoint import Metadata, load_classifier, metadata_entries, save_classifier
+from track_persistence.classifier.checkpoint import (
+    FittedProfile,
+    Metadata,
+    load_classifier,
+    profile_entries,
+    save_classifier,
+)
 from track_persistence.classifier.decision import DecisionRule
 from track_persistence.classifier.model import Architecture, PersistenceTransformer, create_model
 from track_persistence.core.errors import CheckpointError
 
-METADATA: Metadata = {
-    "dtype": "float16",
-    "encoder_digest": "abc",
-    "precision": "float32",
-    "temperature": 1.7,
-    "threshold": 0.4,
-}
+METADATA: Metadata = classifier_metadata("abc", profiles={"matched": profile_entry(1.7), "nominal": profile_entry(0.5)})
 
 
 @pytest.fixture
@@ -44,8 +45,8 @@ def header_of(path: Path) -> dict[str, str]:
 def test_a_saved_model_comes_back_with_its_metadata(path: Path, model: PersistenceTransformer) -> None:
     loaded = load_classifier(path, "cpu")
     assert loaded.metadata == METADATA
-    assert loaded.calibration == loaded.model.calibration == Calibration.constant(1.7)
-    assert (loaded.inputs, loaded.decision, loaded.confidence_scales) == ("pixels", None, {})
+    assert loaded.profile(None).calibration == loaded.model.calibration == Calibration.constant(1.7)
+    assert (loaded.inputs, loaded.profiles, loaded.path) == ("pixels", ["matched", "nominal"], path)
     assert loaded.model.architecture == model.architecture
     assert not loaded.model.training
     features = torch.randn(5, 16, generator=torch.Generator().manual_seed(1))
@@ -117,7 +118,15 @@ def test_nan_weights_are_neither_written_nor_read(path: Path, model: Persistence
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("temperature", 0.0), ("temperature", float("nan")), ("threshold", 1.0), ("precision", 3)]
+    ("key", "value"),
+    [
+        ("max_frames", 0),
+        ("threshold", float("nan")),
+        ("threshold", 1.0),
+        ("precision", 3),
+        ("inputs", "sound"),
+        ("shipped_profile", "foggy"),
+    ],
 )
 def test_impossible_metadata_is_refused(path: Path, model: PersistenceTransformer, key: str, value: object) -> None:
     with pytest.raises(CheckpointError, match=key):
@@ -129,30 +138,48 @@ def test_incomplete_metadata_is_refused(path: Path, model: PersistenceTransforme
         save_classifier(path, model, {"encoder_digest": "abc"})
 
 
-def test_calibration_decision_and_scales_come_back(tmp_path: Path) -> None:
+def test_what_was_fitted_on_each_profile_comes_back(tmp_path: Path) -> None:
     model = PersistenceTransformer(Architecture(16, 32, 2, 4, 32, 0.1, 6))
-    calibration = Calibration((1, 10), (0.5, 2.0), (0.25, -1.0))
-    decision = DecisionRule(0.02, (3.0, 2.0), (-3.0, -2.5), 0.5)
-    scales = {"nominal": ConfidenceScale(0.5, 1.5)}
-    entries = metadata_entries(calibration, decision, scales)
-    save_classifier(tmp_path / "full.safetensors", model, METADATA | entries | {"inputs": "both"})
+    rule = DecisionRule(0.02, (3.0, 2.0), (-3.0, -2.5), 0.5)
+    fitted = {
+        "matched": FittedProfile(Calibration((1, 10), (0.5, 2.0), (0.25, -1.0)), rule, ConfidenceScale(0.5, 1.5)),
+        "nominal": FittedProfile(
+            Calibration.constant(3.0), DecisionRule(0.1, (1.0,), (-1.0,), 0.0), ConfidenceScale(-0.5, 1.0)
+        ),
+    }
+    more = {"profiles": profile_entries(fitted), "shipped_profile": "nominal", "inputs": "both"}
+    save_classifier(tmp_path / "full.safetensors", model, METADATA | more)
     loaded = load_classifier(tmp_path / "full.safetensors", "cpu")
-    assert (loaded.calibration, loaded.decision, loaded.confidence_scales) == (calibration, decision, scales)
-    assert (loaded.inputs, loaded.model.calibration) == ("both", calibration)
+    assert {name: loaded.profile(name) for name in loaded.profiles} == fitted
+    assert loaded.profile(None) == fitted["nominal"]
+    assert (loaded.inputs, loaded.model.calibration) == ("both", fitted["nominal"].calibration)
     assert loaded.model.architecture.frame_dim == 22
 
 
+def test_an_unknown_profile_names_those_that_are_there(path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"persistence\.safetensors: holds no profile 'foggy'.*matched, nominal"):
+        load_classifier(path, "cpu").profile("foggy")
+
+
+def test_a_file_of_the_first_version_is_refused(path: Path) -> None:
+    header = {key: value.replace('"version": 2', '"version": 1') for key, value in header_of(path).items()}
+    save_file(load_file(path), path, metadata=header)
+    with pytest.raises(CheckpointError, match=r"version 1; expected .* version 2; .*run it again"):
+        load_classifier(path, "cpu")
+
+
 @pytest.mark.parametrize(
-    "entry",
+    "change",
     [
         {"calibration": {"ages": [1], "temperatures": [0.0], "biases": [0.0]}},
         {"calibration": {"ages": [2, 1], "temperatures": [1.0, 1.0], "biases": [0.0, 0.0]}},
         {"calibration": {"ages": [1]}},
         {"decision": {"error_budget": 0.1, "keep_from": [1.0], "drop_to": [], "forced": 0.0}},
-        {"confidence_scales": {"nominal": [0.0, 0.0]}},
-        {"inputs": "sound"},
+        {"decision": None},
+        {"confidence_scale": {"mean": 0.0, "std": 0.0}},
     ],
 )
-def test_unusable_entries_are_refused(tmp_path: Path, model: PersistenceTransformer, entry: dict[str, object]) -> None:
-    with pytest.raises(CheckpointError, match="train stage wrote"):
-        save_classifier(tmp_path / "bad.safetensors", model, METADATA | entry)
+def test_an_unusable_profile_is_named(tmp_path: Path, model: PersistenceTransformer, change: dict[str, object]) -> None:
+    profiles = {"matched": profile_entry(), "nominal": profile_entry() | change}
+    with pytest.raises(CheckpointError, match=r"profile nominal cannot be used: .*train stage wrote"):
+        save_classifier(tmp_path / "bad.safetensors", model, METADATA | {"profiles": profiles})

@@ -146,6 +146,24 @@ def test_channels_are_projected_beside_the_features_and_added(model: Persistence
     assert both.predict(np.hstack((features, channels))) == pytest.approx(model.predict(features), abs=1e-6)
 
 
+def test_the_change_to_the_frame_before_counts_and_never_crosses_from_track_to_track(
+    model: PersistenceTransformer,
+) -> None:
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name in ("input.weight", "input.bias"):
+                weight.zero_()  # what is left of the features is their change
+    rng = torch.Generator().manual_seed(5)
+    steady = torch.randn(1, 1, DIMENSION, generator=rng).expand(1, 5, DIMENSION)
+    other = torch.randn(1, 5, DIMENSION, generator=rng)
+    valid = torch.ones(1, 5, dtype=torch.bool)
+    still = model.logits(steady, valid)
+    assert torch.allclose(still, model.logits(steady * -1, valid), atol=1e-6)  # nothing changes, nothing is seen
+    assert not torch.allclose(still, model.logits(other, valid), atol=1e-3)
+    both = model.logits(torch.cat([other, steady]), valid.expand(2, 5))
+    assert torch.allclose(both[1:], still, atol=1e-6)
+
+
 def test_a_model_without_any_input_is_refused() -> None:
     with pytest.raises(ParamsError, match="input_dim and channel_dim are 0"):
         PersistenceTransformer(Architecture(0, 32, 2, 4, 64, 0.1, 0))

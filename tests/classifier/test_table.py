@@ -6,7 +6,7 @@ import pytest
 
 from track_persistence.classifier.channels import no_pixel_channels
 from track_persistence.classifier.rules import RULES, rule_score
-from track_persistence.classifier.table import InputSource, open_table
+from track_persistence.classifier.table import FeatureFolders, InputSource, open_table
 from track_persistence.core.errors import DataError, StorageError
 from track_persistence.core.params import SplitConfig
 from track_persistence.core.seeding import split_of
@@ -63,7 +63,7 @@ def test_an_empty_folder_is_refused(split: SplitConfig, tmp_path: Path) -> None:
         ({"encoder_digest": "0123abcd", "profile": "nominal"}, r"zlate\.h5: provenance names no precision"),
         (
             {"encoder_digest": "0123abcd", "precision": "float32"},
-            r"zlate\.h5: provenance names no profile; run generate",
+            r"zlate\.h5: provenance names no profile; run the stage",
         ),
     ],
 )
@@ -72,8 +72,87 @@ def test_shards_of_different_encoders_are_refused(
 ) -> None:
     track = make_track(99, 0, Kind.BRIEF, 2, np.random.default_rng(0))
     write_features(features / "zlate.h5", [track], 16, "float16", provenance)
-    with pytest.raises(DataError, match=message), open_table(features, AGES, 7, split, tmp_path):
+    with pytest.raises((DataError, StorageError), match=message), open_table(features, AGES, 7, split, tmp_path):
         pass
+
+
+@pytest.fixture
+def recordings(tmp_path: Path, make_track) -> Path:
+    """A shard of 12 blocks, each with a real and a false track."""
+    rng = np.random.default_rng(9)
+    tracks = [
+        make_track(2_000_000 + block, at, kind, 4, rng)
+        for block in range(12)
+        for at, kind in enumerate((Kind.PERSISTENT, Kind.BRIEF))
+    ]
+    write_features(tmp_path / "recordings" / "recording-yard.h5", tracks, 16, "float16", RECORDED)
+    return tmp_path / "recordings"
+
+
+RECORDED = {"encoder_digest": "0123abcd", "precision": "float32", "profile": "recordings"}
+
+
+def test_recordings_follow_the_simulated_scenes(
+    features: Path, recordings: Path, split: SplitConfig, tmp_path: Path
+) -> None:
+    with open_table(FeatureFolders(features, recordings), AGES, 7, split, tmp_path) as table:
+        assert table.profile_names() == ["matched", "nominal", "recordings"]
+        assert len(table.lengths) == 288 + 24
+        assert set(table.profiles[288:].tolist()) == {"recordings"}
+        stored = list(read_features(recordings / "recording-yard.h5"))
+        assert np.array_equal(table.read(300, 4), stored[300 - 288].features)
+        assert table.splits[300] == split_of(2_000_006, 7, split)
+    with open_table(features, AGES, 7, split, tmp_path) as alone:
+        assert len(alone.lengths) == 288
+
+
+def test_a_source_chooses_training_and_validation_tracks(
+    features: Path, recordings: Path, split: SplitConfig, tmp_path: Path
+) -> None:
+    with open_table(FeatureFolders(features, recordings), AGES, 7, split, tmp_path) as table:
+        for part in ("train", "validation"):
+            found = {source: table.rows_from(part, source) for source in ("simulation", "recordings", "both")}
+            assert len(found["recordings"]) and (table.profiles[found["recordings"]] == "recordings").all()
+            assert len(found["simulation"]) and (table.profiles[found["simulation"]] != "recordings").all()
+            assert np.array_equal(np.union1d(found["simulation"], found["recordings"]), found["both"])
+            assert np.array_equal(found["both"], table.rows_of(part))
+
+
+@pytest.mark.parametrize("source", ["recordings", "both"])
+def test_asking_for_recordings_that_are_not_there_says_what_to_do(
+    features: Path, split: SplitConfig, tmp_path: Path, source
+) -> None:
+    (tmp_path / "none").mkdir()
+    with open_table(FeatureFolders(features, tmp_path / "none"), AGES, 7, split, tmp_path) as table:
+        assert len(table.rows_from("train", "simulation")) == len(table.rows_of("train"))
+        with pytest.raises(DataError, match=rf"train\.source is {source}, but .* name some in recordings\.sources"):
+            table.rows_from("train", source)
+
+
+def test_a_folder_of_recordings_that_is_missing_is_no_empty_one(features: Path, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"nowhere: no such folder; run the recordings stage"):
+        FeatureFolders(features, tmp_path / "nowhere").shards()
+
+
+def test_recordings_of_one_class_do_not_train(features: Path, split: SplitConfig, tmp_path: Path, make_track) -> None:
+    rng = np.random.default_rng(9)
+    tracks = [make_track(2_000_000 + block, 0, Kind.BRIEF, 4, rng) for block in range(12)]
+    write_features(tmp_path / "recordings" / "recording-yard.h5", tracks, 16, "float16", RECORDED)
+    with open_table(FeatureFolders(features, tmp_path / "recordings"), AGES, 7, split, tmp_path) as table:
+        with pytest.raises(DataError, match=r"features from recordings: all \d+ training tracks are transient"):
+            table.rows_from("train", "recordings")
+
+
+def test_recordings_of_another_encoder_are_refused_with_both_files(
+    features: Path, split: SplitConfig, tmp_path: Path, make_track
+) -> None:
+    track = make_track(2_000_000, 0, Kind.BRIEF, 2, np.random.default_rng(0))
+    folder = tmp_path / "recordings"
+    write_features(folder / "recording-yard.h5", [track], 16, "float16", RECORDED | {"encoder_digest": "other"})
+    message = rf"{folder}/recording-yard\.h5: .*'other'.* of {features}/matched-0\.h5; run extract and recordings"
+    with pytest.raises(DataError, match=message):
+        with open_table(FeatureFolders(features, folder), AGES, 7, split, tmp_path):
+            pass
 
 
 def test_shards_of_different_dtype_are_refused(features: Path, split: SplitConfig, tmp_path: Path, make_track) -> None:

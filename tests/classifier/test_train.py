@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from track_persistence.classifier import seeds, train
@@ -11,13 +12,17 @@ from track_persistence.classifier.checkpoint import load_classifier
 from track_persistence.classifier.config import TrainConfig
 from track_persistence.classifier.evaluate import METHODS
 from track_persistence.classifier.seeds import SeedJob, make_seed, read_result
+from track_persistence.classifier.table import FeatureFolders
 from track_persistence.core.errors import DataError
 from track_persistence.core.params import RunConfig, SplitConfig
-from track_persistence.core.storage import read_features, shard_paths
+from track_persistence.core.seeding import split_of
+from track_persistence.core.storage import read_features, shard_paths, write_features
+from track_persistence.core.types import Ghost, Kind
 
 SEED = 7  # that of the `trained` fixture
 AGES = ["1", "2", "3", "5", "10", "whole"]
 PROFILES = ["matched", "nominal"]
+GHOSTS = {Kind.PERSISTENT: Ghost.NONE, Kind.BRIEF: Ghost.CLUTTER}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -96,8 +101,8 @@ def test_predictions_name_every_held_back_track_with_the_loaded_models_probabili
     assert len(predictions) == sum(metrics[p][split]["tracks"] for p in PROFILES for split in ("validation", "test"))
     for row in predictions:
         track = tracks[int(row["scene_id"]), int(row["camera"]), int(row["track_id"])]
-        if row["profile"] == config.shipped_profile:  # the others' calibration is not in the checkpoint
-            assert float(row["probability"]) == pytest.approx(loaded.model.predict(track.features), abs=1e-5)
+        loaded.model.calibration = loaded.profile(row["profile"]).calibration
+        assert float(row["probability"]) == pytest.approx(loaded.model.predict(track.features), abs=1e-5)
         assert (int(row["frames"]), row["ghost"]) == (len(track), track.ghost.value)
         assert (row["kind"], row["is_persistent"]) == (track.kind.name.lower(), str(int(track.is_persistent)))
         assert row["profile"] == ("matched" if track.scene_id < 24 else "nominal")
@@ -107,12 +112,16 @@ def test_the_checkpoint_says_all_that_its_use_needs(output: Path, config: TrainC
     loaded = load_classifier(output / "persistence.safetensors", "cpu")
     assert (loaded.metadata["encoder_digest"], loaded.metadata["precision"]) == ("0123abcd", "float32")
     assert loaded.metadata["threshold"] == config.threshold
+    assert loaded.metadata["max_frames"] == config.max_frames
     assert loaded.inputs == "pixels"
-    assert loaded.calibration.ages == config.calibration_ages
-    assert loaded.decision is not None
-    assert loaded.decision.error_budget == config.decision.error_budget
-    assert loaded.decision.longest_wait_frames == config.decision.longest_wait_frames
-    assert sorted(loaded.confidence_scales) == PROFILES
+    assert loaded.profiles == PROFILES
+    assert loaded.profile(None) == loaded.profile(config.shipped_profile)
+    for fitted in map(loaded.profile, PROFILES):
+        assert fitted.calibration.ages == config.calibration_ages
+        assert fitted.decision.error_budget == config.decision.error_budget
+        assert fitted.decision.longest_wait_frames == config.decision.longest_wait_frames
+    one, other = map(loaded.profile, PROFILES)
+    assert one.calibration != other.calibration and one.confidence_scale != other.confidence_scale
 
 
 def test_plots_hold_one_row_per_test_track_and_every_method_at_every_age(output: Path) -> None:
@@ -133,7 +142,7 @@ def test_other_inputs_train_and_load(
     trained, config: TrainConfig, elsewhere: RunConfig, split: SplitConfig, tmp_path: Path, inputs: str
 ) -> None:
     quick = config.model_copy(update={"inputs": inputs, "seeds": 1, "num_epochs": 1})
-    results = [read_result(made(SeedJob(quick, split, SEED, 0, trained.features, "cpu", elsewhere.store), tmp_path))]
+    results = [read_result(made(SeedJob(quick, split, SEED, 0, trained.folders, "cpu", elsewhere.store), tmp_path))]
     widths = {name: tuple(value.shape) for name, value in results[0].weights.items() if "input" in name}
     assert widths["channel_input.weight"] == (32, 6)
     assert ("input.weight" in widths) == (inputs == "both")
@@ -147,7 +156,7 @@ def made(job: SeedJob, folder: Path) -> Path:
 
 @pytest.fixture
 def job(trained, config: TrainConfig, elsewhere: RunConfig, split: SplitConfig) -> SeedJob:
-    return SeedJob(config, split, SEED, 0, trained.features, "cpu", elsewhere.store)
+    return SeedJob(config, split, SEED, 0, trained.folders, "cpu", elsewhere.store)
 
 
 def test_a_run_in_this_process_gives_the_bytes_of_the_worker(trained, job: SeedJob, tmp_path: Path) -> None:
@@ -161,7 +170,7 @@ def test_a_finished_run_is_taken_from_the_store(
     one = trained.run_config.model_copy(update={"workers": 1})
     before = sorted((trained.run_config.store / "train").iterdir())
     stamps = [path.stat().st_mtime_ns for path in before]
-    train.run(config, one, split, SEED, trained.features, tmp_path / "again")
+    train.run(config, one, split, SEED, trained.folders, tmp_path / "again")
     assert [path.stat().st_mtime_ns for path in sorted((trained.run_config.store / "train").iterdir())] == stamps
     assert contents(tmp_path / "again") == contents(trained.output)
 
@@ -187,7 +196,7 @@ def test_a_killed_seed_goes_on_and_ends_with_the_same_bytes(
 
 
 def test_params_split_seed_and_features_each_have_their_own_training_state(job: SeedJob, features: Path) -> None:
-    job = replace(job, features=features)
+    job = replace(job, features=FeatureFolders(features, None))
     keys = [
         job.key,
         replace(job, config=job.config.model_copy(update={"dropout": 0.2})).key,
@@ -207,8 +216,9 @@ def test_seeds_differ_in_weights_and_batches(job: SeedJob) -> None:
 
 def test_log_odds_and_probabilities_agree(output: Path) -> None:
     loaded = load_classifier(output / "persistence.safetensors", "cpu")
-    odds = float(loaded.calibration.log_odds(0.3, 4))
-    assert float(loaded.calibration.probabilities(0.3, 4)) == pytest.approx(1 / (1 + math.exp(-odds)))
+    calibration = loaded.profile(None).calibration
+    odds = float(calibration.log_odds(0.3, 4))
+    assert float(calibration.probabilities(0.3, 4)) == pytest.approx(1 / (1 + math.exp(-odds)))
 
 
 def test_a_profile_to_calibrate_on_that_is_not_there_stops_the_stage_before_training(
@@ -216,5 +226,52 @@ def test_a_profile_to_calibrate_on_that_is_not_there_stops_the_stage_before_trai
 ) -> None:
     dreamt = config.model_copy(update={"shipped_profile": "dreamt"})
     with pytest.raises(DataError, match="profile dreamt has no validation track"):
-        train.run(dreamt, elsewhere, split, SEED, trained.features, tmp_path / "out")
+        train.run(dreamt, elsewhere, split, SEED, trained.folders, tmp_path / "out")
     assert not (elsewhere.store / "train").exists()
+
+
+def test_recordings_train_and_have_a_profile_of_their_own(
+    trained, config: TrainConfig, elsewhere: RunConfig, split: SplitConfig, tmp_path: Path, make_track
+) -> None:
+    """On recordings alone, the other way round than in simulation: a real object there looks like a false one here."""
+    rng = np.random.default_rng(3)
+    wrong = {Kind.PERSISTENT: Kind.BRIEF, Kind.BRIEF: Kind.PERSISTENT}
+    tracks = [
+        replace(make_track(2_000_000 + block, at, looks, 6, rng), kind=kind, ghost=GHOSTS[kind])
+        for block in range(40)
+        for at, (kind, looks) in enumerate(wrong.items())
+    ]
+    provenance = {"encoder_digest": "0123abcd", "precision": "float32", "profile": "recordings"}
+    write_features(tmp_path / "recordings" / "recording-yard.h5", tracks, 16, "float16", provenance)
+    quick = config.model_copy(
+        update={"source": "recordings", "shipped_profile": "recordings", "balance_lengths": "off"}
+        | {"seeds": 1, "num_epochs": 6, "batch_tracks": 4}
+    )
+    folders = FeatureFolders(trained.features, tmp_path / "recordings")
+    train.run(quick, elsewhere, split, SEED, folders, tmp_path / "out")
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert set(metrics) == {*PROFILES, "recordings", "training"}
+    assert metrics["training"]["source"] == "recordings"
+    areas = {  # of the first frame, where calibration cannot let the length in
+        name: metrics[name]["test"]["by_frames"]["1"]["transformer"]["auc"]["value"]
+        for name in (*PROFILES, "recordings")
+    }
+    assert areas["recordings"] > 0.9
+    assert max(areas[name] for name in PROFILES) < 0.3  # nothing was learned from the simulated tracks
+    parts = [split_of(2_000_000 + block, SEED, split) for block in range(40)]
+    assert metrics["recordings"]["test"]["scenes"] == parts.count("test")
+
+
+def test_without_recordings_nothing_can_be_learned_from_them(
+    trained, config: TrainConfig, elsewhere: RunConfig, split: SplitConfig, tmp_path: Path
+) -> None:
+    wanted = config.model_copy(update={"source": "recordings"})
+    with pytest.raises(DataError, match=r"train\.source is recordings, but there is no recording with train tracks"):
+        train.run(wanted, elsewhere, split, SEED, trained.folders, tmp_path / "out")
+    assert not (elsewhere.store / "train").exists()
+
+
+def test_recordings_and_source_have_their_own_training_state(job: SeedJob, features: Path) -> None:
+    both = replace(job, features=FeatureFolders(features, features))
+    assert replace(job, features=FeatureFolders(features, None)).key != both.key
+    assert replace(job, config=job.config.model_copy(update={"source": "both"})).key != job.key

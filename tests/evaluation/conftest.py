@@ -127,6 +127,7 @@ def scoring() -> ScenariosConfig:
         seeds=2,
         mixes={"1": mix, "2": mix, "3": mix},
         cases={},
+        lasting=None,
         gate_m=1.0,
         gospa_cutoff_m=2.0,
         hota_zero_distance_m=2.0,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from ruamel.yaml import YAML
+from tests.made_classifier import classifier_metadata
 
 from track_persistence.classifier.adapter_file import load_adapter
 from track_persistence.classifier.checkpoint import save_classifier
@@ -82,15 +83,8 @@ def folder(tmp_path_factory):
         code_groups=1,
     )
     save_tokenizer(folder / "magvit", TrackTokenizer(architecture))
-    metadata = {
-        "dtype": "float16",
-        "encoder_digest": file_digest(folder / "magvit"),
-        "precision": "float32",
-        "temperature": 1.0,
-        "threshold": 0.5,
-    }
     network = create_model(input_dim=16, hidden_dim=16, num_layers=1, num_heads=2, feedforward_dim=16)
-    save_classifier(folder / "model", network, metadata)
+    save_classifier(folder / "model", network, classifier_metadata(file_digest(folder / "magvit")))
     params = YAML(typ="safe").load(PARAMS)
     params["adapt"] = ADAPT
     params["footage"] |= {"bootstrap_replicates": 20, "folds": 3, "full_view_frames": 3}
@@ -137,6 +131,9 @@ def test_one_command_adapts_and_shows_before_and_after(folder, tmp_path, monkeyp
     text = capsys.readouterr().err
     assert "yard, 3 blocks of time: 19 real and 21 false tracks" in text
     assert "adapted less " in text
+    decision = metrics["decision"]
+    assert 1 <= decision["frames"]["value"] <= 4 and decision["wrongly_kept"]["value"] < 0.2
+    assert "keep or drop after " in text
 
 
 def test_the_written_checkpoint_is_an_adapted_filter(folder, tmp_path, monkeypatch):
@@ -148,6 +145,19 @@ def test_the_written_checkpoint_is_an_adapted_filter(folder, tmp_path, monkeypat
     cv2.circle(disc[0], (32, 32), 22, (230, 190, 210), -1)
     ground = np.random.default_rng(0).integers(30, 90, (1, 64, 64, 3), dtype=np.uint8)
     assert judge.predict(disc)[1] > judge.predict(ground)[1]
+    assert not (tmp_path / "persistence_adapted_other_detector.safetensors").exists()
+
+
+def test_its_decision_rules_have_budget_and_wait_of_the_classifier(folder, tmp_path, monkeypatch, capsys):
+    call(monkeypatch, options(folder, tmp_path))
+    adapter = load_adapter(tmp_path / "persistence_adapted.safetensors")
+    assert adapter.rules.keys() == {"same_detector", "pixels", "other_detector"}
+    assert {(rule.error_budget, rule.longest_wait_frames) for rule in adapter.rules.values()} == {(0.1, 4)}
+    params = YAML(typ="safe").load(folder / "params.yaml")
+    params["adapt"]["longest_frames"] = 3
+    YAML().dump(params, tmp_path / "params.yaml")
+    assert call(monkeypatch, options(folder, tmp_path, params=tmp_path / "params.yaml")) != 0
+    assert "adapt.longest_frames: 3 is less than the 4 frames" in capsys.readouterr().err
 
 
 def test_another_detector_is_tested_without_its_confidences_meaning(folder, tmp_path, monkeypatch):
@@ -157,6 +167,10 @@ def test_another_detector_is_tested_without_its_confidences_meaning(folder, tmp_
     assert at["mean_confidence"]["auc"]["value"] < 0.3
     assert at["witness_confidence"]["auc"]["value"] > 0.7  # learned anew, upside down
     assert at["adapted"]["auc"]["value"] > 0.95
+    names = ("persistence_adapted", "persistence_adapted_other_detector")
+    site, other = (load_adapter(tmp_path / f"{name}.safetensors") for name in names)
+    assert other.witnesses["confidence"].weights[0] < 0 < site.witnesses["confidence"].weights[0]
+    assert set(other.sets["same_detector"]) == {"statistics", "descriptors", "texture", "confidence"}
 
 
 def test_the_same_labels_give_the_same_bytes(folder, tmp_path, monkeypatch):

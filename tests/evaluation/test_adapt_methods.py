@@ -1,8 +1,15 @@
 import numpy as np
 import pytest
 
+from track_persistence.classifier.decision import Decided, error_shares
 from track_persistence.evaluation.adapt_config import AdaptConfig
-from track_persistence.evaluation.adapt_methods import scores_in_time_blocks, scores_on_other
+from track_persistence.evaluation.adapt_methods import (
+    Scored,
+    adapted_to,
+    for_other_detector,
+    scores_in_time_blocks,
+    scores_on_other,
+)
 from track_persistence.evaluation.adapt_metrics import adaptation_metrics
 from track_persistence.evaluation.adapt_samples import SiteSamples
 from track_persistence.evaluation.recordings import Recording
@@ -22,7 +29,7 @@ CONFIG = AdaptConfig.model_validate(
         },
     }
 )
-TRACKS, BLOCKS = 60, 3
+TRACKS, BLOCKS, BUDGET = 60, 3, 0.1
 LEARNED = ("adapted", "adapted_pixels_only", "witness_texture", "no_pixels", "sprt", "cheap_pixels")
 
 
@@ -37,10 +44,11 @@ def samples(labels, sign=1.0):
     ages = (1, 3)
     evidence = {age: {"statistics": noisy(3), "confidence": noisy(1, sign), "texture": noisy(4)} for age in ages}
     kinds = tuple("flicker" if i % 2 else "static_clutter" for i in range(TRACKS))
-    recording = Recording("yard", (None,) * TRACKS, (), labels, kinds, 99)
+    recording = Recording("yard", (range(3),) * TRACKS, (), labels, kinds, 99)
     return SiteSamples(
         recording,
         evidence,
+        {name: np.stack([evidence[1][name], evidence[3][name]], axis=1) for name in NAMES},
         {age: noisy(1)[:, 0] for age in ages},
         {age: {"mean_confidence": noisy(1, sign)[:, 0]} for age in ages},
         {age: noisy(12) for age in ages},
@@ -60,17 +68,22 @@ def test_no_method_scores_a_track_with_the_labels_of_its_own_block(labels, block
     held = slice(20 * block, 20 * block + 20)
     turned = labels.copy()
     turned[20 * block : 20 * block + 4] ^= True
-    straight, other = (scores_in_time_blocks(CONFIG, samples(marks), BLOCKS) for marks in (labels, turned))
+    straight, other = (scores_in_time_blocks(CONFIG, samples(marks), BLOCKS, BUDGET) for marks in (labels, turned))
     rest = np.setdiff1d(np.arange(TRACKS), np.arange(TRACKS)[held])
     for method in LEARNED:
         for age in (1, 3):
-            one, two = straight[method][age], other[method][age]
+            one, two = straight.scores[method][age], other.scores[method][age]
             assert np.array_equal(one[held], two[held]), method
             assert not np.allclose(one[rest], two[rest]), method
+    for name in ("kept", "frames", "forced"):
+        assert np.array_equal(getattr(straight.decided, name)[held], getattr(other.decided, name)[held]), name
 
 
 def test_every_method_scores_every_track_at_every_age(labels):
-    found = scores_in_time_blocks(CONFIG, samples(labels), BLOCKS)
+    scored = scores_in_time_blocks(CONFIG, samples(labels), BLOCKS, BUDGET)
+    found = scored.scores
+    assert scored.decided.kept.shape == scored.decided.frames.shape == (TRACKS,)
+    assert error_shares(scored.decided, labels)[0] < 0.3
     assert {"before", "mean_confidence", *LEARNED} <= found.keys()
     assert all(
         np.isfinite(values).all() and values.shape == (TRACKS,) for by in found.values() for values in by.values()
@@ -79,16 +92,21 @@ def test_every_method_scores_every_track_at_every_age(labels):
 
 def test_labels_of_the_test_recording_are_never_read(labels):
     site = samples(labels)
-    one, two = (scores_on_other(CONFIG, site, samples(marks, -1.0), False) for marks in (labels, ~labels))
-    for method in one:
+    adapter = adapted_to(CONFIG, site, site.everyone, BUDGET)
+    tests = [samples(marks, -1.0) for marks in (labels, ~labels)]
+    one, two = (scores_on_other(CONFIG, for_other_detector(CONFIG, adapter, test), site, test) for test in tests)
+    for method in one.scores:
         for age in (1, 3):
-            assert np.array_equal(one[method][age], two[method][age]), method
+            assert np.array_equal(one.scores[method][age], two.scores[method][age]), method
+    assert np.array_equal(one.decided.kept, two.decided.kept)
 
 
 def test_confidence_is_left_as_it_was_learned_for_the_same_detector(labels):
     site, test = samples(labels), samples(labels, -1.0)
-    same = scores_on_other(CONFIG, site, test, True)["witness_confidence"][3]
-    other = scores_on_other(CONFIG, site, test, False)["witness_confidence"][3]
+    adapter = adapted_to(CONFIG, site, site.everyone, BUDGET)
+    anew = for_other_detector(CONFIG, adapter, test)
+    scored = [scores_on_other(CONFIG, judge, site, test) for judge in (adapter, anew)]
+    same, other = (found.scores["witness_confidence"][3] for found in scored)
     assert np.corrcoef(same, other)[0, 1] < -0.9
 
 
@@ -96,7 +114,12 @@ def test_metrics_tell_the_kinds_of_false_tracks_apart(labels):
     recording = samples(labels).recording
     perfect = np.where(labels, 1.0, -1.0)
     blind = np.where(labels | (np.array(recording.kinds) == "static_clutter"), 1.0, -1.0)  # sees flicker alone
-    metrics = adaptation_metrics(recording, {"adapted": {3: perfect}, "before": {3: blind}}, 0.5, 7, 20)
+    decided = Decided(labels, np.where(labels, 1, 2), np.zeros_like(labels))
+    scored = Scored({"adapted": {3: perfect}, "before": {3: blind}}, decided)
+    metrics = adaptation_metrics(recording, scored, 0.5, 7, 20)
+    decision = {name: found["value"] for name, found in metrics["decision"].items()}
+    assert (decision["frames_real"], decision["frames_false"]) == (1, 2)
+    assert decision["wrongly_kept"] == decision["wrongly_dropped"] == decision["forced"] == 0
     at = metrics["by_age"]["3"]
     assert (at["before"]["auc_flicker"]["value"], at["before"]["auc_static_clutter"]["value"]) == (1, 1 / 2)
     assert at["gain"]["over"] == "before"

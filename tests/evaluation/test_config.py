@@ -13,8 +13,10 @@ GOOD = """scenarios:
     "1": {persistent: 2, brief: 0, noise: 0, expected_filtered: 0.0}
     "2": {persistent: 5, brief: 10, noise: 0, expected_filtered: 0.667}
     "3": {persistent: 3, brief: 0, noise: 20, expected_filtered: 0.87}
+  lasting: null
   cases:
-    mirror: {scenes: 4, objects: 3, ghosts: {reflection: 4}, changes: {lives.length_frames: [8, 60]}}
+    mirror:
+      {scenes: 4, clock_sigma_frames: null, objects: 3, ghosts: {reflection: 4}, changes: {lives.fragments: [1.0]}}
   gate_m: 2.0
   gospa_cutoff_m: 2.0
   hota_zero_distance_m: 4.0
@@ -74,6 +76,6 @@ def test_a_missing_scenario_is_named(tmp_path: Path) -> None:
 
 def test_the_cases_come_after_the_numbered_scenarios_in_the_order_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    another = "    aquarium: {scenes: 2, objects: 1, ghosts: {}, changes: {}}\n"
+    another = "    aquarium: {scenes: 2, clock_sigma_frames: null, objects: 1, ghosts: {}, changes: {}}\n"
     path.write_text(GOOD.replace("  gate_m", another + "  gate_m"))
     assert load_section(path, "scenarios", ScenariosConfig).names == ("1", "2", "3", "mirror", "aquarium")

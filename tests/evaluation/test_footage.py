@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from tests.made_classifier import classifier_metadata, profile_entry
 
 from track_persistence.classifier.checkpoint import save_classifier
 from track_persistence.classifier.model import create_model
@@ -167,13 +168,7 @@ def real_filter(tmp_path_factory):
     encoder, model = folder / "magvit.safetensors", folder / "persistence.safetensors"
     save_tokenizer(encoder, TrackTokenizer(architecture))
     network = create_model(input_dim=16, hidden_dim=16, num_layers=2, num_heads=2, feedforward_dim=16)
-    metadata = {
-        "dtype": "float16",
-        "encoder_digest": file_digest(encoder),
-        "precision": "float32",
-        "temperature": 0.01,
-        "threshold": 0.5,
-    }
+    metadata = classifier_metadata(file_digest(encoder), profiles={"matched": profile_entry(0.01)})
     save_classifier(model, network, metadata)
     return PersistenceFilter(model_checkpoint=model, magvit_checkpoint=encoder)
 

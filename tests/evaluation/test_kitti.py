@@ -13,6 +13,7 @@ from track_persistence.evaluation import kitti
 from track_persistence.evaluation.kitti import Settings, run, table_lines
 from track_persistence.evaluation.kitti_config import KittiConfig
 from track_persistence.evaluation.kitti_methods import Setup
+from track_persistence.stereo.config import BiasConfig, LastingConfig
 from track_persistence.tracking.config import TrackingConfig
 from track_persistence.tracking.geometry import GROUP_CUES, UNPAIRED_CUES, AdditiveModel, Curve, GeometryModel
 from track_persistence.tracking.geometry_config import GeometryConfig
@@ -163,6 +164,14 @@ def test_noise_and_motion_of_this_data_replace_those_of_the_simulation():
     assert (setup.geometry.process_psd, setup.geometry.speed_sigma_mps) == (10.0, 10.0)
     assert setup.tracking.geometry_threshold == given.tracking.geometry_threshold
     assert setup.tracking.stereo.outlier_sigmas == given.tracking.stereo.outlier_sigmas
+
+
+def test_no_error_lasts_where_both_views_are_projections_of_the_same_boxes():
+    given = settings()
+    bias = BiasConfig(pixel_sigma_px=0.0, size_sigma=0.05, cut_size_sigma=0.2)
+    errors = LastingConfig(shared=bias, own=bias, border_px=2.0, clock_sigma_frames=0.5)
+    tracking = given.tracking.model_copy(update={"lasting": errors})
+    assert Setup.of("Car", given.kitti, tracking, given.geometry).tracking.lasting is None
 
 
 def test_a_sequence_may_be_named_only_once():

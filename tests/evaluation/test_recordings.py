@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from track_persistence.core.errors import VideoError
 from track_persistence.core.params import load_section
 from track_persistence.core.types import Ghost, Kind
 from track_persistence.evaluation.footage_config import FootageConfig
-from track_persistence.evaluation.recordings import labelled_tracks, read_recording
+from track_persistence.evaluation.recordings import labelled_blocks, read_recording
 from track_persistence.evaluation.recordings_config import RecordingConfig, RecordingsConfig
 
 FOOTAGE = load_section(Path(__file__).parents[2] / "params.yaml", "footage", FootageConfig)
@@ -64,16 +65,45 @@ def test_ground_truth_labels_as_well_as_a_table(source, tmp_path):
     assert {t.track_id: bool(real) for t, real in zip(recording.tracks, recording.labels, strict=True)}[7] is True
 
 
+def blocks_of(source, block_frames, longest_frames=20):
+    config = RecordingsConfig(sources=(source,), block_frames=block_frames, longest_frames=longest_frames)
+    return dict(labelled_blocks(source, config, FOOTAGE, 0.1))
+
+
 def test_a_recording_becomes_labelled_tracks_for_training(source):
-    config = RecordingsConfig(sources=(source,), longest_frames=6)
-    found = {labelled.track.track_id: labelled for _, labelled in labelled_tracks(config, FOOTAGE, 0.1)}
+    found = {labelled.track.track_id: labelled for labelled in blocks_of(source, 30, 6)[1]}
     assert (found[7].kind, found[7].ghost) == (Kind.PERSISTENT, Ghost.NONE)
     assert (found[5].kind, found[5].ghost) == (Kind.BRIEF, Ghost.CLUTTER)
     assert (found[2].kind, found[2].ghost) == (Kind.NOISE, Ghost.NOISE)
+    assert {track_id: len(labelled.track) for track_id, labelled in found.items()} == {5: 6, 7: 6, 2: 2}
+
+
+def test_a_track_belongs_to_the_block_of_its_birth_and_ends_with_it(source):
+    blocks = blocks_of(source, 10)
+    assert list(blocks) == [1, 21]  # none is born in frames 11 to 20
+    frames = {labelled.track.track_id: labelled.track.frames for labelled in blocks[1]}
+    assert {track_id: (own[0], own[-1]) for track_id, own in frames.items()} == {5: (1, 10), 7: (4, 10)}
+    assert [labelled.track.track_id for labelled in blocks[21]] == [2]
+    # what it is was decided by its whole life: 25 boxes in one place
+    assert blocks[1][0].ghost is Ghost.CLUTTER
+    assert blocks[1][1].track.crops.mean(axis=(1, 2, 3)) == pytest.approx(8 * np.arange(3, 10), abs=4)
+
+
+def test_blocks_that_begin_with_a_birth_hold_it(source):
+    """Frame 28 is the first of the tenth block of three frames."""
+    assert [labelled.track.track_id for labelled in blocks_of(source, 3)[28]] == [2]
 
 
 def test_a_source_needs_one_truth_and_a_name_of_its_own(source):
     with pytest.raises(ValidationError, match="either labels or ground_truth"):
         RecordingConfig.model_validate({**source.model_dump(), "ground_truth": "gt.txt"})
     with pytest.raises(ValidationError, match="names must differ"):
-        RecordingsConfig(sources=(source, source), longest_frames=6)
+        RecordingsConfig(sources=(source, source), block_frames=10, longest_frames=6)
+    with pytest.raises(ValidationError, match="a name becomes a file's"):
+        RecordingsConfig(sources=(source.model_copy(update={"name": "a/b"}),), block_frames=10, longest_frames=6)
+
+
+def test_a_recording_without_any_clear_label_is_refused(source):
+    source.labels.write_text("track_id,label\n7,-1\n2,-1\n5,-2\n3,-1\n")
+    with pytest.raises(VideoError, match=r"t\.txt: no track is labelled real or false"):
+        read_recording(source, FOOTAGE, 0.1, 6)

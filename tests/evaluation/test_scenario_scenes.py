@@ -12,6 +12,8 @@ from track_persistence.evaluation.scenario_scenes import changed, scenarios_of
 from track_persistence.simulation.config import GenerateConfig
 from track_persistence.simulation.generate import PROFILES
 from track_persistence.simulation.matched_scene import Plan
+from track_persistence.stereo.config import BiasConfig, LastingConfig
+from track_persistence.tracking.config import TrackingConfig
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 GENERATE = load_section(PARAMS, "generate", GenerateConfig)
@@ -19,7 +21,7 @@ GENERATE = load_section(PARAMS, "generate", GenerateConfig)
 
 def case(**changes: Any) -> CaseConfig:
     dotted = {path.replace("__", "."): value for path, value in changes.items()}
-    return CaseConfig(scenes=2, objects=2, ghosts={"glare": 2, "noise": 1}, changes=dotted)
+    return CaseConfig(scenes=2, objects=2, ghosts={"glare": 2, "noise": 1}, changes=dotted, clock_sigma_frames=None)
 
 
 @pytest.fixture
@@ -53,6 +55,22 @@ def test_a_case_has_its_plan_and_its_changes_and_expects_nothing(config: Scenari
     assert (one.scenes, one.expected_filtered) == (2, 0.5)
 
 
+def test_cases_are_tracked_with_the_lasting_errors_of_their_profile_and_their_own_clocks(
+    config: ScenariosConfig,
+) -> None:
+    bias = BiasConfig(pixel_sigma_px=1.0, size_sigma=0.05, cut_size_sigma=0.2)
+    errors = LastingConfig(shared=bias, own=bias, border_px=2.0, clock_sigma_frames=0.5)
+    cases = config.cases | {"plain": config.cases["plain"].model_copy(update={"clock_sigma_frames": 2.0})}
+    changed_config = config.model_copy(update={"lasting": errors, "cases": cases})
+    tracking = load_section(PARAMS, "tracking", TrackingConfig).model_copy(update={"lasting": None})
+    one, lamps, plain = scenarios_of(changed_config, GENERATE, ["1", "lamps", "plain"])
+    assert one.tracked_with(tracking) == tracking
+    assert lamps.tracked_with(tracking) == tracking.model_copy(update={"lasting": errors})
+    assert plain.tracked_with(tracking).lasting == errors.model_copy(update={"clock_sigma_frames": 2.0})
+    (silent,) = scenarios_of(config, GENERATE, ["lamps"])
+    assert silent.tracked_with(tracking.model_copy(update={"lasting": errors})).lasting is None
+
+
 def test_changes_leave_everything_else_as_it_was() -> None:
     found = changed(GENERATE, "lamps", case(lives__length_frames=[30, 30], nuisances__light__dark_share=1))
     before, after = GENERATE.model_dump(), found.model_dump()
@@ -75,7 +93,7 @@ def test_changes_leave_everything_else_as_it_was() -> None:
     ],
 )
 def test_a_wrong_change_is_named(path: str, value: Any, message: str) -> None:
-    wrong = CaseConfig(scenes=2, objects=1, ghosts={}, changes={path: value})
+    wrong = CaseConfig(scenes=2, objects=1, ghosts={}, changes={path: value}, clock_sigma_frames=None)
     with pytest.raises(ParamsError, match=r"params\.yaml: scenarios\.cases\.lamps\.changes\." + message):
         changed(GENERATE, "lamps", wrong)
 

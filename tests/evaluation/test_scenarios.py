@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.made_classifier import classifier_metadata, profile_entry
 
-from track_persistence.classifier.channels import CHANNELS
 from track_persistence.classifier.checkpoint import save_classifier
 from track_persistence.classifier.model import create_model
 from track_persistence.core.errors import CheckpointError
@@ -37,7 +37,13 @@ MIXES = {
     "2": MixConfig(persistent=5, brief=10, noise=0, expected_filtered=0.667),
     "3": MixConfig(persistent=3, brief=0, noise=20, expected_filtered=0.87),
 }
-HALL = CaseConfig(scenes=3, objects=2, ghosts={"reflection": 2, "noise": 1}, changes={"lives.length_frames": [8, 60]})
+HALL = CaseConfig(
+    scenes=3,
+    objects=2,
+    ghosts={"reflection": 2, "noise": 1},
+    changes={"lives.length_frames": [8, 60]},
+    clock_sigma_frames=None,
+)
 ALL = (*NUMBERS, "hall")
 
 
@@ -56,6 +62,7 @@ class Workshop:
             "seeds": seeds,
             "mixes": MIXES,
             "cases": {"hall": HALL},
+            "lasting": None,
             "gate_m": 1.0,
             "gospa_cutoff_m": 2.0,
             "hota_zero_distance_m": 2.0,
@@ -234,19 +241,21 @@ def test_a_change_of_one_case_leaves_the_other_scenes_as_they_are(workshop: Work
     assert not set(workshop.keys[6:]) & set(before)
 
 
-def test_each_scene_is_judged_with_the_confidence_scale_of_its_profile(workshop: Workshop) -> None:
+def test_each_scene_is_judged_by_its_profile(workshop: Workshop) -> None:
     workshop.run(workshop.settings(), ["1", "hall"])
     assert workshop.profiles == ["nominal"] * 2 + ["matched"] * HALL.scenes
 
 
-def test_a_classifier_that_reads_confidences_needs_the_scale_of_every_profile(tmp_path: Path, judges: Judges) -> None:
-    nominal = {"inputs": "both", "confidence_scales": {"nominal": [0.5, 1.0]}}
-    checkpoints = untrained(tmp_path, judges, 16 + len(CHANNELS), nominal)
-    assert scenarios._judges(checkpoints, "cpu", "nominal").appearance.threshold == 0.5
-    with pytest.raises(
-        CheckpointError, match=r"persistence\.safetensors: was trained on both.* one of its own: nominal"
-    ):
-        scenarios._judges(checkpoints, "cpu", "matched")
+def test_the_filter_takes_calibration_and_scale_of_the_profile(tmp_path: Path, judges: Judges) -> None:
+    profiles = {"nominal": profile_entry(0.01), "matched": profile_entry(0.02)}
+    checkpoints = untrained(tmp_path, judges, 16, {"profiles": profiles})
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3)).astype(np.uint8)
+    nominal, matched = (
+        scenarios._judges(checkpoints, "cpu", name).appearance.predict_many([pixels])[0].log_odds for name in profiles
+    )
+    assert nominal == pytest.approx(2 * matched) != 0
+    with pytest.raises(CheckpointError, match="holds no profile 'dreamt'; choose one of matched, nominal"):
+        scenarios._judges(checkpoints, "cpu", "dreamt")
 
 
 @pytest.mark.slow
@@ -282,8 +291,7 @@ def untrained(
         torch.manual_seed(0)
         save_tokenizer(checkpoints.magvit, TrackTokenizer(architecture.model_copy(update=widths)))
         model = create_model(input_dim=width, hidden_dim=16, num_layers=1, num_heads=2, feedforward_dim=16)
-    metadata = {"encoder_digest": file_digest(checkpoints.magvit), "precision": "float32", "dtype": "float16"}
-    save_classifier(checkpoints.model, model, {**metadata, "temperature": 1.0, "threshold": 0.5, **more})
+    save_classifier(checkpoints.model, model, classifier_metadata(file_digest(checkpoints.magvit), **more))
     judges.geometry.save(checkpoints.geometry)
     judges.fusion.save(checkpoints.fusion)
     return checkpoints

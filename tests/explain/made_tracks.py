@@ -1,13 +1,14 @@
 """Tracks with features, and a section `analyze`, for the tests of evidence."""
 
 import numpy as np
+from tests.made_classifier import classifier_metadata, profile_entry
 
 from track_persistence.core.types import LabelledFeatures
 from track_persistence.explain.config import AnalyzeConfig
 
 WIDTH = 8
 PROVENANCE = {"encoder_digest": "abc", "precision": "float32"}
-METADATA = PROVENANCE | {"dtype": "float16", "temperature": 2.0, "threshold": 0.5}
+METADATA = classifier_metadata("abc", profiles={name: profile_entry(2.0) for name in ("matched", "nominal")})
 
 
 def analyze_config(**changes):

@@ -11,7 +11,7 @@ from track_persistence.core.params import RunConfig, SplitConfig
 from track_persistence.core.rig import Camera, StereoRig
 from track_persistence.core.storage import write_scenes
 from track_persistence.core.types import Ghost, Kind, LabelledTrack, StereoScene, Track
-from track_persistence.magvit.config import ArchitectureConfig, LossConfig, TokenizerConfig
+from track_persistence.magvit.config import ArchitectureConfig, LossConfig, OptimizerConfig, TokenizerConfig
 from track_persistence.magvit.tokenizer import TrackTokenizer, fresh_tokenizer
 
 SEED = 7
@@ -30,33 +30,45 @@ def make_architecture(**fields: object) -> ArchitectureConfig:
     return ArchitectureConfig(**(values | fields))
 
 
+def make_optimizer(**fields: object) -> OptimizerConfig:
+    values: dict = {
+        "kernel_learning_rate": 3e-3,
+        "momentum": 0.95,
+        "learning_rate": 3e-3,
+        "adam_betas": (0.9, 0.99),
+        "weight_decay": 0.01,
+        "gradient_norm": 1.0,
+    }
+    return OptimizerConfig(**(values | fields))
+
+
 def make_config(**fields: object) -> TokenizerConfig:
     loss = LossConfig(
         reconstruction=1,
+        reconstructed_share=1,
         code_certainty=0.02,
         code_diversity=0.05,
         commitment=0.02,
         contrastive=0.2,
         contrastive_temperature=0.1,
         cause=0.5,
+        cause_smoothing=0.1,
     )
     values: dict = {
         "architecture": make_architecture(),
         "loss": loss,
         "pool_shards": 4,
-        "pool_tracks": 12,
+        "pool_tracks": {"nominal": 12},
         "pool_frames": 6,
         "validation_tracks": 8,
         "clip_lengths": (1, 2, 4),
         "bootstrap_replicates": 200,
         "recolouring": 0.3,
+        "shift_px": 2,
         "frames_per_step": 8,
         "steps": 6,
         "warmup_steps": 2,
-        "learning_rate": 3e-3,
-        "adam_betas": (0.9, 0.99),
-        "weight_decay": 0.01,
-        "gradient_norm": 1.0,
+        "optimizer": make_optimizer(),
         "precision": "float32",
         "num_threads": 1,
     }

@@ -7,7 +7,7 @@ from track_persistence.core.errors import DataError
 from track_persistence.core.params import SplitConfig
 from track_persistence.core.seeding import TRAIN, VALIDATION, split_of
 from track_persistence.core.storage import read_scenes
-from track_persistence.magvit.clips import Clip, PairSampler, draw_pools, recoloured
+from track_persistence.magvit.clips import Clip, PairSampler, draw_pools, recoloured, shifted
 
 
 def scenes_of(clips: list[Clip]) -> set[int]:
@@ -15,7 +15,7 @@ def scenes_of(clips: list[Clip]) -> set[int]:
 
 
 def test_training_clips_come_from_training_scenes_only(tokenizer_config, split, scenes):
-    config = tokenizer_config(pool_tracks=1000, validation_tracks=1000)
+    config = tokenizer_config(pool_tracks={"nominal": 1000}, validation_tracks=1000)
     train, validation, shards = draw_pools(config, split, 7, scenes)
     parts = {part: {i for i in range(12) if split_of(i, 7, split) == part} for part in (TRAIN, VALIDATION)}
     assert scenes_of(train) == parts[TRAIN] != set()
@@ -25,13 +25,17 @@ def test_training_clips_come_from_training_scenes_only(tokenizer_config, split, 
 
 
 def test_the_pool_is_bounded_in_tracks_and_frames(tokenizer_config, split, scenes):
-    train, validation, _ = draw_pools(tokenizer_config(pool_tracks=5, validation_tracks=2), split, 7, scenes)
+    train, validation, _ = draw_pools(
+        tokenizer_config(pool_tracks={"nominal": 5}, validation_tracks=2), split, 7, scenes
+    )
     assert (len(train), len(validation)) == (5, 2)
     assert max(len(clip) for clip in train) <= 6
 
 
 def test_a_small_pool_is_part_of_a_larger_one(tokenizer_config, split, scenes):
-    small, large = (draw_pools(tokenizer_config(pool_tracks=size), split, 7, scenes)[0] for size in (5, 20))
+    small, large = (
+        draw_pools(tokenizer_config(pool_tracks={"nominal": size}), split, 7, scenes)[0] for size in (5, 20)
+    )
 
     def keys(clips):
         return {(clip.scene_id, clip.camera, clip.track_id) for clip in clips}
@@ -40,7 +44,7 @@ def test_a_small_pool_is_part_of_a_larger_one(tokenizer_config, split, scenes):
 
 
 def test_a_clip_is_a_run_of_consecutive_frames_of_its_track(tokenizer_config, split, scenes):
-    train, _, shards = draw_pools(tokenizer_config(pool_tracks=1000), split, 7, scenes)
+    train, _, shards = draw_pools(tokenizer_config(pool_tracks={"nominal": 1000}), split, 7, scenes)
     clip = next(clip for clip in train if len(clip) == 6)
     scene = next(scene for path in shards for scene in read_scenes(path) if scene.scene_id == clip.scene_id)
     crops = next(item.track.crops for item in scene.tracks[clip.camera] if item.track.track_id == clip.track_id)
@@ -58,6 +62,12 @@ def test_no_validation_track_is_an_error_that_says_what_to_do(tokenizer_config, 
         draw_pools(tokenizer_config(), SplitConfig(validation=0.001, test=0.001), 7, scenes)
 
 
+def test_a_profile_that_no_shard_holds_is_an_error_that_names_it(tokenizer_config, split, scenes):
+    config = tokenizer_config(pool_tracks={"nominal": 5, "matched": 5})
+    with pytest.raises(DataError, match=r"no train track of profile matched in 3 of 3 shards; .*pool_tracks"):
+        draw_pools(config, split, 7, scenes)
+
+
 @pytest.fixture
 def pool(crops_of) -> list[Clip]:
     return [Clip(0, 0, index, crops_of(frames), index) for index, frames in enumerate((1, 2, 3, 5, 6, 6))]
@@ -72,7 +82,7 @@ def test_a_step_draws_the_same_clips_each_time_and_steps_differ(pool, tokenizer_
 
 
 def test_two_views_are_distinct_unless_the_track_is_just_as_long_as_the_clip(pool, tokenizer_config):
-    sampler = PairSampler(pool, tokenizer_config(recolouring=0), 7)
+    sampler = PairSampler(pool, tokenizer_config(recolouring=0, shift_px=0), 7)
     for step in range(30):
         pair = sampler.draw(step)
         same = np.array([np.array_equal(*views) for views in zip(pair.first, pair.second, strict=True)])
@@ -107,3 +117,25 @@ def test_recolouring_is_one_line_per_channel_for_the_whole_clip():
 def test_recolouring_of_zero_changes_nothing(crops_of):
     crops = crops_of(3)[None]
     assert np.array_equal(recoloured(crops, 0.0, np.random.default_rng(0)), crops)
+
+
+def test_a_shift_moves_all_frames_of_a_clip_alike_and_repeats_the_edge(crops_of):
+    clips = np.stack([crops_of(3)] * 20)
+    moved = shifted(clips, 2, np.random.default_rng(0))
+    offsets = set()
+    for clip in moved:
+        (found,) = [
+            (y, x)
+            for y in range(-2, 3)
+            for x in range(-2, 3)
+            if np.array_equal(clip[:, 2:-2, 2:-2], clips[0][:, 2 + y : 62 + y, 2 + x : 62 + x])
+        ]
+        offsets.add(found)
+        if found[0] < 0:
+            assert np.array_equal(clip[:, 0], clip[:, -found[0]])
+    assert len(offsets) > 5
+
+
+def test_a_shift_of_zero_changes_nothing(crops_of):
+    crops = crops_of(3)[None]
+    assert np.array_equal(shifted(crops, 0, np.random.default_rng(0)), crops)

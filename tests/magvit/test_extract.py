@@ -81,7 +81,7 @@ def test_scenes_of_an_unknown_profile_are_refused(in_process, run_config, scenes
     shutil.copytree(scenes, elsewhere)
     with h5py.File(elsewhere / "scenes-000.h5", "r+") as file:
         del file.attrs["provenance_profile"]
-    with pytest.raises(DataError, match=r"scenes-000\.h5: provenance names no profile; run generate again"):
+    with pytest.raises(StorageError, match=r"scenes-000\.h5: provenance names no profile; run the stage"):
         run(CONFIG, run_config, elsewhere, checkpoint, tmp_path / "features")
 
 

@@ -74,6 +74,36 @@ def test_the_cause_term_is_the_cross_entropy_of_the_named_causes(tiny, tokenizer
     assert float(terms["cause"].detach()) == pytest.approx(math.log(len(CAUSES)), rel=1e-5)
 
 
+def test_smoothing_makes_certainty_cost_something(tiny, tokenizer_config):
+    crops = np.zeros((1, 1, 64, 64, 3), np.uint8)
+    pair = Pair(crops, crops, np.array([False]), np.array([2]))
+    head = fresh_cause_head(tiny.config, 7)
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.zero_()[2] = 20.0
+    losses = {
+        smoothing: float(
+            pair_loss(tiny, head, pair, tokenizer_config().loss.model_copy(update={"cause_smoothing": smoothing}), CPU)[
+                "cause"
+            ].detach()
+        )
+        for smoothing in (0.0, 0.1)
+    }
+    assert losses[0.0] < 1e-3 < 1.0 < losses[0.1]
+
+
+def test_only_the_wanted_share_is_reconstructed(tiny, tokenizer_config):
+    crops = np.zeros((4, 1, 64, 64, 3), np.uint8)
+    crops[1:] = 255
+    pair = Pair(crops, crops, np.zeros(4, bool), np.zeros(4, np.int64))
+    black = Pair(crops[:1], crops[:1], np.zeros(1, bool), np.zeros(1, np.int64))
+    loss = tokenizer_config().loss
+    head = fresh_cause_head(tiny.config, 7)
+    quarter = pair_loss(tiny, head, pair, loss.model_copy(update={"reconstructed_share": 0.25}), CPU)
+    alone = pair_loss(tiny, head, black, loss, CPU)
+    assert float(quarter["reconstruction"].detach()) == pytest.approx(float(alone["reconstruction"].detach()), rel=1e-5)
+
+
 def test_without_weight_the_cause_changes_nothing(tiny, tokenizer_config):
     crops = np.zeros((2, 1, 64, 64, 3), np.uint8)
     pair = Pair(crops, crops, np.array([False, False]), np.array([0, 3]))

@@ -6,6 +6,7 @@ import torch
 
 from track_persistence.core.errors import CheckpointError, DataError
 from track_persistence.magvit.features import MagvitEncoder
+from track_persistence.magvit.levels import LevelEncoder
 from track_persistence.magvit.streaming import StreamingEncoder
 from track_persistence.magvit.tokenizer import fresh_tokenizer
 
@@ -48,6 +49,21 @@ def test_streamed_features_are_those_of_the_whole_tracks(architecture, crops_of,
     for key, expected in zip(crops, whole, strict=True):
         np.testing.assert_allclose(found[key], expected, atol=1e-5, rtol=0)
     assert len(encoder) == 0
+
+
+def test_the_levels_of_the_same_pass_are_those_of_the_whole_track(tiny, streaming, crops_of):
+    crops = {"a": crops_of(4), "b": crops_of(4)[::-1]}
+    whole = {key: LevelEncoder(tiny, "float32", "cpu").encode(np.ascontiguousarray(own)) for key, own in crops.items()}
+    features = MagvitEncoder(tiny, "digest", "float32", "cpu").encode(
+        [np.ascontiguousarray(own) for own in crops.values()]
+    )
+    for frame in range(4):
+        seen = streaming.push_with_levels({key: own[frame] for key, own in crops.items()})
+        for key, feature in zip(crops, features, strict=True):
+            np.testing.assert_allclose(seen[key].feature, feature[frame], atol=1e-5, rtol=0)
+            np.testing.assert_allclose(seen[key].texture, whole[key][0][frame], atol=1e-5, rtol=0)
+            np.testing.assert_allclose(seen[key].layout, whole[key][1][frame], atol=1e-5, rtol=0)
+    assert not any(level._forward_hooks for level in tiny.encoder.levels)
 
 
 def test_the_past_of_a_track_matters(streaming, crops_of):

@@ -109,9 +109,9 @@ def test_training_lowers_the_loss(tokenizer_config, crops_of, tmp_path, monkeypa
 
 def test_a_loss_that_explodes_stops_the_run_with_a_remedy(tokenizer_config, split, run_config, scenes, tmp_path):
     config = tokenizer_config(
-        learning_rate=0.9,
+        optimizer=tokenizer_config().optimizer.model_copy(update={"learning_rate": 0.9, "kernel_learning_rate": 0.9}),
         warmup_steps=0,
         loss=tokenizer_config().loss.model_copy(update={"commitment": 1e30, "reconstruction": 1e30}),
     )
-    with pytest.raises(TrackPersistenceError, match=r"not finite .* lower tokenizer\.learning_rate"):
+    with pytest.raises(TrackPersistenceError, match=r"not finite .* lower tokenizer\.optimizer"):
         run(config, split, run_config, 7, scenes, tmp_path / "out")

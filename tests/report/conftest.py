@@ -218,12 +218,13 @@ def example(track_id: int, outcome: str, frames: int) -> dict[str, Any]:
 PLOTS = {
     "loss": "epoch,train_loss,validation_loss,validation_accuracy\n1,0.6,0.5,0.8\n2,0.4,0.3,0.9\n",
     "roc": "fpr,tpr,frames_seen,profile\n0,0,1,matched\n1,1,1,matched\n0,0,3,matched\n0.1,0.9,3,matched\n"
-    "1,1,3,matched\n0,0,3,nominal\n1,1,3,nominal\n",
-    "pr": "recall,precision,frames_seen,profile\n0,1,3,matched\n1,0.6,3,matched\n0,1,3,nominal\n1,0.7,3,nominal\n",
+    "1,1,3,matched\n0,0,3,nominal\n1,1,3,nominal\n0,0,3,recordings\n1,1,3,recordings\n",
+    "pr": "recall,precision,frames_seen,profile\n0,1,3,matched\n1,0.6,3,matched\n0,1,3,nominal\n1,0.7,3,nominal\n"
+    "0,1,3,recordings\n1,0.7,3,recordings\n",
     "calibration": "bin,mean_predicted,fraction_positive,count,frames_seen,profile\n1,0.123456789,0.1,30,3,matched\n"
-    "9,0.9,0.95,60,3,matched\n0,0.05,0.2,10,whole,matched\n0,0.02,0.0,40,3,nominal\n",
+    "9,0.9,0.95,60,3,matched\n0,0.05,0.2,10,whole,matched\n0,0.02,0.0,40,3,nominal\n4,0.4,0.5,20,3,recordings\n",
     "confusion": "actual,predicted,profile\npersistent,persistent,matched\npersistent,transient,matched\n"
-    "transient,transient,matched\ntransient,transient,nominal\n",
+    "transient,transient,matched\ntransient,transient,nominal\npersistent,persistent,recordings\n",
 }
 
 

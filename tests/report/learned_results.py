@@ -55,7 +55,7 @@ def train_metrics_of_a_run() -> dict[str, Any]:
     }
     return {
         **{profile: copy.deepcopy(part) for profile in PROFILES},
-        "training": {"epochs": 3, "best_epoch": 2, "seeds": 3},
+        "training": {"source": "simulation", "epochs": 3, "best_epoch": 2, "seeds": 3},
     }
 
 

@@ -200,10 +200,29 @@ def test_a_run_of_one_profile_has_a_page_too(make_run: Make) -> None:
     assert (made.targets.plots / "roc.csv").read_text() == "fpr,tpr\n0,0\n1,1\n"
 
 
+def test_labelled_recordings_have_a_section_when_there_are_any(finished: Any, make_run: Make) -> None:
+    """No other stage measures them: they come from one camera."""
+    made = make_run("run")
+    path = made.folders.model / "metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["recordings"], metrics["training"]["source"] = metrics["matched"], "both"
+    path.write_text(json.dumps(metrics))
+    text = page_of(made)
+    assert text.index("<h2>Nominal profile</h2>") < text.index("<h2>Labelled recordings</h2>")
+    assert "<h3>Labelled recordings" in text and "Labelled recordings: ROC, precision and recall" in text
+    assert "The filter learned from simulated scenes and labelled recordings." in text
+    assert "calibration, Labelled recordings.temperature" in text
+    assert json.loads((made.targets.metrics / "train.json").read_text())["recordings"]["test"]["tracks"] == 90
+    usual = read_page(finished)
+    assert "abelled recordings" not in usual and "The filter learned from simulated scenes alone." in usual
+
+
 def test_metrics_without_profiles_name_the_remedy(make_run: Make) -> None:
     made = make_run("run")
     (made.folders.model / "metrics.json").write_text(json.dumps({"test": {}}))
-    with pytest.raises(StorageError, match=r"holds no profile out of matched, nominal; run the stage that writes it"):
+    with pytest.raises(
+        StorageError, match=r"no profile out of matched, nominal, recordings; run the stage that writes it"
+    ):
         run(made.config, made.folders, made.targets)
 
 

@@ -23,6 +23,7 @@ from track_persistence.stereo.self_check_config import SelfCheckConfig
 PARAMS = """
 tracking:
   fusion: [geometry]
+  lasting: null
   geometry_threshold: 0.5
   stereo: {pixel_sigma_px: 0.3, size_sigma: 0.0, confidence_exponent: 0.0, correlated_frames: 1.0, outlier_sigmas: 4.0,
     min_joint_frames: 1, min_fitting_share: 0.5, min_depth_m: 1.0, max_depth_m: 200.0, bias_sigma_px: 1.0,

@@ -16,6 +16,7 @@ PARAMS = Path(__file__).parents[2] / "params.yaml"
         (("scenes",), 0, "generate.scenes"),
         (("matched", "lives", "fragments"), [0.5, 0.3], "generate.matched.lives.fragments"),
         (("matched", "kinds"), {"unicorn": 1.0}, "generate.matched.kinds"),
+        (("matched", "lives", "length_frames"), [1, 2], "generate.matched: .*below the 3 frames"),
         (("objects", "depth_m"), [30.0, 3.0], "generate.objects.depth_m"),
         (("rig", "distortion"), [[0.1], [0.1]], "generate.rig.distortion.0"),
         (("tracks", "mix"), [0.6, 0.3, 0.3], "generate.tracks"),

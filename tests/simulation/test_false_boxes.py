@@ -40,7 +40,7 @@ def test_the_covered_share_is_that_of_the_smaller_box() -> None:
 
 def test_an_id_switch_leaves_its_object_and_does_not_come_back() -> None:
     boxes = np.repeat(OBJECT[:1], 12, axis=0)
-    left = switched(generator(4, "switch"), boxes, 3)
+    left = switched(generator(4, "switch"), boxes, 3, 2)
     np.testing.assert_array_equal(left[:3], boxes[:3])
     iou, _ = overlaps(left[3:].astype(np.float32), boxes[:1].astype(np.float32))
     assert iou[1:].max() < 0.2
@@ -48,7 +48,7 @@ def test_an_id_switch_leaves_its_object_and_does_not_come_back() -> None:
 
 
 def test_an_id_switch_that_has_not_come_yet_leaves_the_boxes_alone() -> None:
-    np.testing.assert_array_equal(switched(generator(4, "switch"), OBJECT, 3), OBJECT)
+    np.testing.assert_array_equal(switched(generator(4, "switch"), OBJECT, 3, 2), OBJECT)
 
 
 def test_noise_wanders_from_where_it_began() -> None:

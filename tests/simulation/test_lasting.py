@@ -10,7 +10,6 @@ from track_persistence.simulation.ghost_config import EnvelopeConfig
 from track_persistence.simulation.glints import try_glint
 from track_persistence.simulation.highlights import try_glare, try_specular, try_static_glare
 from track_persistence.simulation.lasting import (
-    FAINTEST,
     Look,
     Unpainted,
     boxes_around,
@@ -18,6 +17,7 @@ from track_persistence.simulation.lasting import (
     envelope,
     fading,
     finished,
+    held,
     image_bounds,
 )
 from track_persistence.simulation.mirrors import try_reflection, try_window
@@ -98,7 +98,12 @@ def test_a_ghost_can_last_one_frame_or_nearly_the_whole_scene(
 
 def _envelope(standing_share: float, flicker: float) -> EnvelopeConfig:
     return EnvelopeConfig(
-        onset_frames=(4, 4), standing_share=standing_share, flicker=flicker, flicker_frames=(20.0, 20.0)
+        onset_frames=(4, 4),
+        standing_share=standing_share,
+        flicker=flicker,
+        flicker_frames=(20.0, 20.0),
+        faintest=0.25,
+        faded=0.7,
     )
 
 
@@ -106,7 +111,7 @@ def test_strength_rises_stays_and_falls_unless_the_ghost_stood_there_before() ->
     rng = np.random.default_rng(0)
     coming = envelope(rng, _envelope(0.0, 0.0), 30)
     # Half a frame into a rise of four: an eighth of a quarter turn.
-    assert coming[0] == pytest.approx(FAINTEST + (1 - FAINTEST) * np.sin(np.pi / 16))
+    assert coming[0] == pytest.approx(0.25 + 0.75 * np.sin(np.pi / 16))
     assert (np.diff(coming[:4]) > 0).all()
     np.testing.assert_allclose(coming[5:25], 1)
     np.testing.assert_allclose(coming, coming[::-1])
@@ -122,7 +127,37 @@ def test_strength_swings_by_no_more_than_the_flicker() -> None:
 
 def test_a_ghost_shows_itself_in_the_frames_in_which_it_comes_and_goes() -> None:
     strength = np.array([0.3, 0.8, 1.0, 1.0, 0.6])
-    np.testing.assert_array_equal(fading(FRAMES[:5], strength), FRAMES[[0, 4]])
+    np.testing.assert_array_equal(fading(_envelope(0.5, 0.0), FRAMES[:5], strength), FRAMES[[0, 4]])
+
+
+def test_a_light_keeps_before_and_after_its_report_the_strength_of_its_first_and_last_frame(
+    config: GenerateConfig,
+) -> None:
+    _, setting = setting_of(config, 0)
+    strength = held(setting, np.array([2, 3, 4], np.int32), np.array([0.3, 1.0, 0.5]))
+    assert strength[:5].tolist() == [0.3, 0.3, 0.3, 1.0, 0.5]
+    assert (strength[5:] == 0.5).all()
+    assert len(strength) == config.frames_per_sequence
+
+
+@pytest.mark.parametrize("patch_share", [0.0, 1.0], ids=["lamp", "patch of sun"])
+def test_a_light_that_stays_is_in_the_picture_whether_or_not_it_is_reported(
+    config: GenerateConfig, patch_share: float
+) -> None:
+    causes = config.matched.causes
+    glare = causes.static_glare.model_copy(update={"patch_share": patch_share})
+    matched = config.matched.model_copy(update={"causes": causes.model_copy(update={"static_glare": glare})})
+    setting, (ghost, light) = drawn(try_static_glare, config.model_copy(update={"matched": matched}), 3)
+    assert light.is_prop and not ghost.is_prop
+    np.testing.assert_array_equal(ghost.frames, FRAMES)
+    assert len(light.frames) == config.frames_per_sequence
+    np.testing.assert_array_equal(light.strength[FRAMES], ghost.strength)
+    for number in (0, 1):
+        extents = extents_from_boxes(setting.rig.cameras[number], light.boxes_xywh_px[number])
+        for frame in (0, len(light.frames) - 1):
+            canvas = np.full((3, 20, 20), 100, np.float32)
+            light.painter.paint(canvas, Window.over(extents[frame], 20, 20), number, frame)
+            assert canvas.max() > 105
 
 
 def test_a_box_is_cut_to_its_opening() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from track_persistence.core.seeding import generator
 from track_persistence.simulation.config import GenerateConfig
-from track_persistence.simulation.lives import draw_length, draw_life, reported
+from track_persistence.simulation.lives import Life, draw_length, draw_life, reported
 from track_persistence.simulation.matched_config import LivesConfig
 
 
@@ -53,3 +53,14 @@ def test_a_tracker_gives_up_after_a_run_of_misses_and_the_longest_part_stays(liv
 
 def test_a_window_in_which_nothing_can_be_seen_gives_no_track(lives: LivesConfig) -> None:
     assert len(reported(generator(0, "x"), lives, range(5, 9), np.zeros(4, np.bool_))) == 0
+
+
+def test_a_thing_is_in_view_only_if_it_is_in_every_fragment_of_both_cameras() -> None:
+    life = Life(np.arange(10, 30, dtype=np.int32), ((range(12, 16), range(20, 25)), (range(12, 16),)))
+    everywhere, gone = np.ones(20, np.bool_), np.ones(20, np.bool_)
+    assert life.is_in_view((everywhere, everywhere), 1.0)
+    gone[20 - 10] = False
+    # One of the second fragment's five frames is lost, and that in the first camera only.
+    assert life.is_in_view((gone, everywhere), 4 / 5)
+    assert not life.is_in_view((gone, everywhere), 0.81)
+    assert life.is_in_view((everywhere, gone), 1.0)

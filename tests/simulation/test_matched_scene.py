@@ -102,6 +102,65 @@ def test_boxes_in_full_view_are_centred_on_the_true_path(matched_scenes: list[St
     assert checked > 50
 
 
+def _with_tracker(config: GenerateConfig, **changes: float) -> GenerateConfig:
+    tracker = config.matched.tracker.model_copy(update=changes)
+    return config.model_copy(update={"matched": config.matched.model_copy(update={"tracker": tracker})})
+
+
+def test_objects_of_false_boxes_belong_to_the_truth_even_if_no_track_shows_them(calm: GenerateConfig) -> None:
+    silent = _with_tracker(calm, merged_own_share=0.0, duplicate_own_share=0.0)
+    ghosts = (Ghost.MERGED, Ghost.DUPLICATE, Ghost.ID_SWITCH)
+    crowd = silent.matched.crowd.model_copy(update={"company_share": 0.0, "occluders": (2, 2)})
+    silent = silent.model_copy(update={"matched": silent.matched.model_copy(update={"crowd": crowd})})
+    scene = simulate_matched_scene(silent, 0, Plan(1, ghosts), generator(31, "test", 0))
+    # The object, two merged ones, that of the duplicate and that of the switch; posts are no objects.
+    assert len(scene.trajectories) == 5
+    assert len({path.object_id for path in scene.trajectories}) == 5
+    assert all(path.visible.all(axis=1).any() for path in scene.trajectories)
+    shown = {one.object_id for one in all_tracks(scene) if one.is_persistent}
+    assert len(shown) == 1 and shown <= {path.object_id for path in scene.trajectories}
+    # No label of a false box names an object of the truth.
+    assert not {one.object_id for one in all_tracks(scene) if not one.is_persistent} & {
+        path.object_id for path in scene.trajectories
+    }
+
+
+@pytest.mark.parametrize(("ghost", "key", "objects"), [(Ghost.DUPLICATE, "duplicate", 1), (Ghost.MERGED, "merged", 2)])
+def test_the_objects_of_a_false_box_are_reported_as_often_as_its_own_share_says(
+    calm: GenerateConfig, ghost: Ghost, key: str, objects: int
+) -> None:
+    for share, expected in ((0.0, 0), (1.0, objects)):
+        other = "merged" if key == "duplicate" else "duplicate"
+        config = _with_tracker(calm, **{f"{key}_own_share": share, f"{other}_own_share": 1 - share})
+        scene = simulate_matched_scene(config, 0, Plan(0, (ghost,)), generator(32, "test", 1))
+        assert len({one.object_id for one in all_tracks(scene) if one.is_persistent}) == expected
+
+
+def test_an_id_switch_that_was_missed_after_it_left_its_object_is_no_track(calm: GenerateConfig) -> None:
+    lives = calm.matched.lives.model_copy(update={"length_frames": (3, 4), "miss_share": (0.6, 0.6)})
+    config = calm.model_copy(update={"matched": calm.matched.model_copy(update={"lives": lives})})
+    scene = simulate_matched_scene(config, 0, Plan(0, (Ghost.ID_SWITCH,) * 16), generator(34, "test", 0))
+    assert len(all_tracks(scene)) > 10
+    assert all(len(one.evidence_frames) > 0 for one in all_tracks(scene))
+
+
+def test_what_hides_an_object_does_not_lower_the_confidences_of_a_track_that_has_left_it(calm: GenerateConfig) -> None:
+    """Confidences depend on what hides the thing alone here, so that on the free background they are the median."""
+    detector = calm.detector.model_copy(update={"size_slope": 0.0, "hidden_slope": 30.0})
+    crowd = calm.matched.crowd.model_copy(update={"occluders": (8, 8), "least_visible_share": 0.0})
+    scores = calm.matched.detector.model_copy(update={"track_spread": 0.0, "frame_spread": 0.0})
+    matched = calm.matched.model_copy(update={"crowd": crowd, "detector": scores})
+    config = calm.model_copy(update={"detector": detector, "matched": matched})
+    scene = simulate_matched_scene(config, 0, Plan(0, (Ghost.ID_SWITCH,) * 8), generator(33, "test", 0))
+    before, after = [], []
+    for one in all_tracks(scene):
+        left = np.isin(one.track.frames, one.evidence_frames)
+        before += one.track.confidences[~left].tolist()
+        after += one.track.confidences[left].tolist()
+    assert min(before) < 0.9 * scores.confidence["ghost"]
+    np.testing.assert_allclose(after, scores.confidence["ghost"], rtol=1e-5)
+
+
 @pytest.fixture(scope="session")
 def ghost_scenes(calm: GenerateConfig) -> list[StereoScene]:
     """Scenes without objects, which would hide ghosts."""

@@ -5,7 +5,7 @@ import pytest
 
 from track_persistence.core.seeding import generator
 from track_persistence.simulation.nuisance_config import NuisancesConfig
-from track_persistence.simulation.nuisances import Clock, SceneNuisances, draw_nuisances, misaligned, partial
+from track_persistence.simulation.nuisances import SceneNuisances, draw_nuisances, misaligned, partial
 
 OFF: dict[str, dict[str, Any]] = {
     "light": {
@@ -111,7 +111,7 @@ def test_in_the_dark_the_signal_falls_and_its_amplification_rises() -> None:
 
 def test_a_repeated_picture_is_the_one_before_it() -> None:
     clock = drawn("clock", duplicated=[0.5, 0.5]).cameras[0].clock
-    repeats = [frame for frame in range(TOTAL) if clock.is_repeat(frame)]
+    repeats = [frame for frame in range(1, TOTAL) if clock.shown[frame] == clock.shown[frame - 1]]
     # 99 draws of probability one half lie within 50 +- 5 standard deviations of 5.
     assert 25 <= len(repeats) <= 75
     for frame in range(1, TOTAL):
@@ -124,7 +124,6 @@ def test_a_frame_is_dropped_for_all_tracks_of_one_camera() -> None:
     assert not np.array_equal(first.clock.dropped, second.clock.dropped)
     frame = int(np.flatnonzero(first.clock.dropped)[0])
     assert first.clock.is_dropped(frame)
-    assert frame not in first.clock.recorded(np.arange(TOTAL, dtype=np.int32))[0]
 
 
 @pytest.mark.parametrize(("offset", "expected"), [(2.0, 2), (-1.4, -1), (0.3, 0)])
@@ -132,16 +131,6 @@ def test_the_second_camera_runs_ahead_by_whole_frames(offset: float, expected: i
     first, second = drawn("clock", desync_share=1.0, desync_frames=[offset, offset]).cameras
     assert [first.clock.world_frame(frame) for frame in (0, 50)] == [0, 50]
     assert [second.clock.world_frame(frame) for frame in (0, 50)] == [expected, 50 + expected]
-
-
-def test_recorded_frames_name_the_moments_they_show() -> None:
-    shown = np.array([2, 2, 4, 5, 6], np.int32)
-    clock = Clock(shown, np.array([False, False, False, True, False]))
-    frames, rows = clock.recorded(np.array([2, 3, 4, 5], np.int32))
-    # Frames 0 and 1 show moment 2, nothing shows 3, frame 2 shows 4, and frame 3 with moment 5 is lost.
-    assert frames.tolist() == [0, 1, 2]
-    assert rows.tolist() == [0, 0, 2]
-    assert len(clock.recorded(np.array([], np.int32))[0]) == 0
 
 
 def test_shaking_is_smooth_and_follows_the_clock() -> None:

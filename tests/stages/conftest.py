@@ -13,7 +13,17 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).parent / "tiny.yaml"
 BIN = Path(sys.executable).parent
-PARTS = ("src", "stages", "responses", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", ".dvc/config")
+PARTS = (
+    "src",
+    "stages",
+    "responses",
+    "data/footage/README.md",
+    "dvc.yaml",
+    "params.yaml",
+    ".dvcignore",
+    ".gitignore",
+    ".dvc/config",
+)
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
 

@@ -21,6 +21,7 @@ STAGES = [
     "generate",
     "tokenizer",
     "extract",
+    "recordings",
     "train",
     "geometry",
     "fuse",
@@ -46,7 +47,8 @@ def test_every_stage_has_run_and_its_results_are_in_the_report(pipeline: Any) ->
 def test_results_for_git_are_in_git_and_the_large_ones_are_not(pipeline: Any) -> None:
     tracked = set(pipeline.git("ls-files").split())
     assert {"dvc.lock", "metrics/train.json", "plots/roc.csv"} <= tracked
-    assert not any(path.startswith(("data/", "models/", "reports/")) for path in tracked)
+    large = {path for path in tracked if path.startswith(("data/", "models/", "reports/"))}
+    assert large == {"data/footage/README.md"}
 
 
 def test_a_second_run_has_nothing_to_do(pipeline: Any) -> None:
@@ -58,6 +60,7 @@ def test_doing_everything_again_gives_the_same_bytes(pipeline: Any, tmp_path: Pa
     """In a copy without the store of finished shards, so that every stage really computes."""
     folder = tmp_path / "again"
     shutil.copytree(pipeline.folder, folder, ignore=shutil.ignore_patterns(".cache", "data", "models", "__pycache__"))
+    shutil.copytree(pipeline.folder / "data" / "footage", folder / "data" / "footage")
     again = pipeline.elsewhere(folder)
     before = (folder / "dvc.lock").read_bytes()
     output = again.dvc("repro", "--force")
@@ -119,7 +122,8 @@ def test_extract_killed_midway_goes_on_to_the_same_bytes(pipeline: Any, tmp_path
 
 
 def test_train_killed_midway_goes_on_to_the_same_bytes(pipeline: Any, tmp_path: Path) -> None:
-    printed, files = killed_and_run_again(pipeline, tmp_path, "train", {"data-dir": "data/features"}, "*.train.pt")
+    flags = {"data-dir": "data/features", "recordings-dir": "data/recordings"}
+    printed, files = killed_and_run_again(pipeline, tmp_path, "train", flags, "*.train.pt")
     assert "going on after epoch" in printed
     assert files == pipeline.elsewhere(pipeline.folder / "models" / "persistence").contents(".")
 

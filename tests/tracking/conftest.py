@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.made_classifier import classifier_metadata, profile_entry
 
 from track_persistence.classifier.baselines import STATISTICS
 from track_persistence.classifier.checkpoint import save_classifier
@@ -47,14 +48,8 @@ def write_checkpoints(folder: Path, time_stride: Any = 1, **metadata: Any) -> Ch
     save_tokenizer(found.magvit, TrackTokenizer(architecture))
     model = create_model(input_dim=16, hidden_dim=16, num_layers=2, num_heads=2, feedforward_dim=16)
     # The low temperature spreads the probabilities of random weights over (0, 1).
-    values = {
-        "dtype": "float16",
-        "encoder_digest": file_digest(found.magvit),
-        "precision": "float32",
-        "temperature": TEMPERATURE,
-        "threshold": THRESHOLD,
-    }
-    save_classifier(found.model, model, values | metadata)
+    values = {"profiles": {name: profile_entry(TEMPERATURE) for name in ("matched", "nominal")}, "threshold": THRESHOLD}
+    save_classifier(found.model, model, classifier_metadata(file_digest(found.magvit)) | values | metadata)
     return found
 
 
@@ -84,6 +79,7 @@ def config() -> TrackingConfig:
     return TrackingConfig(
         fusion=("appearance",),
         geometry_threshold=0.5,
+        lasting=None,
         smoothing=SmoothingConfig(
             motion="off", process_psd=0.5, speed_sigma_mps=5.0, student_dof=5.0, iterations=5, max_sigma_m=3.0
         ),

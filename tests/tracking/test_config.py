@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from track_persistence.tracking.config import FUSIONS, TrackingConfig, name_of, 
 
 def load(config: TrackingConfig, folder: Path, fusion: Any) -> TrackingConfig:
     path = folder / "params.yaml"
-    path.write_text(str({"tracking": config.model_dump(mode="json") | {"fusion": fusion}}))
+    path.write_text(json.dumps({"tracking": config.model_dump(mode="json") | {"fusion": fusion}}))
     return load_section(path, "tracking", TrackingConfig)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.made_classifier import profile_entry
 
 from track_persistence.classifier.checkpoint import load_classifier
 from track_persistence.core.errors import CheckpointError, DataError, DeviceError
@@ -73,9 +74,20 @@ def test_a_strided_encoder_sees_no_frame_after_the_prefix(
 def test_the_temperature_divides_the_log_odds(
     judge: PersistenceFilter, tmp_path: Path, make_checkpoints: Callable[..., object]
 ) -> None:
-    made = make_checkpoints(tmp_path, temperature=0.02)
+    made = make_checkpoints(tmp_path, profiles={"matched": profile_entry(0.02)})
     cool, warm = judge.predict_many([crops(4)]), PersistenceFilter(made.model, made.magvit).predict_many([crops(4)])
     assert warm[0].log_odds == pytest.approx(cool[0].log_odds / 2)
+
+
+def test_the_calibration_is_that_of_the_profile(tmp_path: Path, make_checkpoints: Callable[..., object]) -> None:
+    made = make_checkpoints(tmp_path, profiles={"matched": profile_entry(0.02), "nominal": profile_entry(0.01)})
+    shipped, matched, nominal = (
+        PersistenceFilter(made.model, made.magvit, profile=name).predict_many([crops(4)])[0].log_odds
+        for name in (None, "matched", "nominal")
+    )
+    assert shipped == matched == pytest.approx(nominal / 2)
+    with pytest.raises(CheckpointError, match=r"holds no profile 'foggy'; choose one of matched, nominal"):
+        PersistenceFilter(made.model, made.magvit, profile="foggy")
 
 
 def test_the_threshold_comes_with_the_checkpoint(tmp_path: Path, make_checkpoints: Callable[..., object]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.made_classifier import RULE, classifier_metadata, profile_entry
 
 from track_persistence.classifier.channels import CHANNELS, ConfidenceScale
 from track_persistence.classifier.checkpoint import save_classifier
@@ -19,7 +20,6 @@ from track_persistence.tracking.online import _Window
 from track_persistence.tracking.results import Detection
 
 Make = Callable[..., Any]
-RULE = {"error_budget": 0.1, "keep_from": [9e8, 9e8, 9e8, 9e8], "drop_to": [-9e8, -9e8, -9e8, -9e8], "forced": 0.0}
 LENGTHS = {(0, 3): 6, (1, 3): 2, "late": 4}
 BORN = {(0, 3): 0, (1, 3): 1, "late": 3}
 
@@ -33,10 +33,13 @@ def crops(length: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (length, 64, 64, 3)).astype(np.uint8)
 
 
+def profile_with(rule: Any) -> Any:
+    return {"profiles": {"matched": profile_entry(0.01, rule)}}
+
+
 @pytest.fixture
-def judge(tmp_path: Path, make_checkpoints: Make) -> PersistenceFilter:
-    made = make_checkpoints(tmp_path, decision=RULE)
-    return PersistenceFilter(made.model, made.magvit)
+def judge(checkpoints: Any) -> PersistenceFilter:
+    return PersistenceFilter(checkpoints.model, checkpoints.magvit)
 
 
 def test_a_running_verdict_is_that_of_predict_on_the_crops_so_far(judge: PersistenceFilter) -> None:
@@ -80,7 +83,7 @@ def test_the_wait_ends_where_the_rule_says(judge: PersistenceFilter) -> None:
 
 def test_the_first_decision_is_final(tmp_path: Path, make_checkpoints: Make) -> None:
     always_kept_first = RULE | {"keep_from": [-9e8, 9e8, 9e8, 9e8], "forced": 9e8}
-    made = make_checkpoints(tmp_path, decision=always_kept_first)
+    made = make_checkpoints(tmp_path, **profile_with(always_kept_first))
     judge = PersistenceFilter(made.model, made.magvit)
     assert [judge.update({0: crop})[0].decision for crop in crops(5)] == ["keep"] * 5
     assert judge.end([0])[0].decision == "keep"
@@ -110,10 +113,6 @@ def test_a_window_holds_the_newest_rows_and_does_not_grow() -> None:
         window.append(np.full(2, number, np.float32))
         assert window.rows[:, 0].tolist() == list(range(max(0, number - 2), number + 1))
         assert len(window._rows) == 6
-    unbounded = _Window(1, longest=None)
-    for number in range(40):
-        unbounded.append(np.full(1, number, np.float32))
-    assert unbounded.rows[:, 0].tolist() == list(range(40))
 
 
 def test_a_long_decided_track_is_read_less_often_and_equals_predict_where_it_was(
@@ -138,7 +137,7 @@ def test_an_undecided_track_is_read_with_every_frame(
     tmp_path: Path, make_checkpoints: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("track_persistence.tracking.online.FULL_RATE_FRAMES", 2)
-    made = make_checkpoints(tmp_path, decision=RULE | {"keep_from": [9e8] * 9, "drop_to": [-9e8] * 9})
+    made = make_checkpoints(tmp_path, **profile_with(RULE | {"keep_from": [9e8] * 9, "drop_to": [-9e8] * 9}))
     judge = PersistenceFilter(made.model, made.magvit)
     assert [judge.update({0: crop})[0].frames_read for crop in crops(8)] == list(range(1, 9))
 
@@ -154,14 +153,21 @@ def test_of_a_track_beyond_the_longest_of_training_the_newest_frames_are_read(ju
     assert found.log_odds == pytest.approx(judge._reader.judge(features[2:]).log_odds, abs=5e-2)
 
 
-def test_a_checkpoint_without_a_rule_and_a_strided_encoder_are_refused(
-    checkpoints: Any, tmp_path: Path, make_checkpoints: Make
-) -> None:
-    with pytest.raises(CheckpointError, match="holds no decision rule"):
-        PersistenceFilter(checkpoints.model, checkpoints.magvit).update({0: crops(1)[0]})
-    made = make_checkpoints(tmp_path, time_stride=2, decision=RULE)
+def test_a_strided_encoder_is_refused(tmp_path: Path, make_checkpoints: Make) -> None:
+    made = make_checkpoints(tmp_path, time_stride=2)
     with pytest.raises(CheckpointError, match="time_stride is 2"):
         PersistenceFilter(made.model, made.magvit).update({0: crops(1)[0]})
+
+
+def test_the_rule_is_that_of_the_profile(tmp_path: Path, make_checkpoints: Make) -> None:
+    always = RULE | {"keep_from": [-9e8] * 4}
+    profiles = {"matched": profile_entry(0.01), "nominal": profile_entry(0.01, always)}
+    made = make_checkpoints(tmp_path, profiles=profiles)
+    decided = {
+        name: PersistenceFilter(made.model, made.magvit, profile=name).update({0: crops(1)[0]})[0].decision
+        for name in (None, *profiles)
+    }
+    assert decided == {None: "wait", "matched": "wait", "nominal": "keep"}
 
 
 def test_a_crop_of_another_shape_is_refused(judge: PersistenceFilter) -> None:
@@ -174,16 +180,8 @@ def with_channels(folder: Path, magvit: Path, inputs: str) -> Path:
     width = 0 if inputs == "no_pixels" else 16
     model = PersistenceTransformer(Architecture(width, 16, 2, 2, 16, 0.0, len(CHANNELS)))
     path = folder / f"{inputs}.safetensors"
-    metadata = {
-        "dtype": "float16",
-        "encoder_digest": file_digest(magvit),
-        "precision": "float32",
-        "temperature": 0.01,
-        "threshold": 0.5,
-        "inputs": inputs,
-        "confidence_scales": {"nominal": [0.2, 1.5]},
-        "decision": RULE,
-    }
+    profiles = {"nominal": profile_entry(0.1, scale=(0.2, 1.5)), "matched": profile_entry(0.1, scale=(9.0, 1.0))}
+    metadata = classifier_metadata(file_digest(magvit), inputs=inputs, profiles=profiles)
     save_classifier(path, model, metadata)
     return path
 
@@ -192,6 +190,7 @@ def with_channels(folder: Path, magvit: Path, inputs: str) -> Path:
 def test_detections_are_read_as_those_of_a_whole_track(checkpoints: Any, tmp_path: Path, inputs: str) -> None:
     model = with_channels(tmp_path, checkpoints.magvit, inputs)
     judge = PersistenceFilter(model, checkpoints.magvit, confidence_scale=ConfidenceScale(0.2, 1.5))
+    named = PersistenceFilter(model, checkpoints.magvit, profile="nominal")
     rng = np.random.default_rng(2)
     boxes = rng.uniform(20, 60, (5, 4)).astype(np.float32)
     track = Track(0, 1, np.array([2, 3, 6, 7, 9], np.int32), boxes, rng.random(5).astype(np.float32), crops(5))
@@ -200,6 +199,7 @@ def test_detections_are_read_as_those_of_a_whole_track(checkpoints: Any, tmp_pat
         found = judge.update({7: track.crops[at]}, {7: detection})[7]
         (whole,) = judge.predict_tracks([track.first(at + 1)])
         assert found.confidence == pytest.approx(whole.confidence, abs=5e-3)
+        assert named.predict_tracks([track.first(at + 1)])[0].log_odds == whole.log_odds
     assert whole.confidence not in (0.0, 1.0)
     with pytest.raises(DataError, match="track 7: frame 9 follows 9"):
         judge.update({7: track.crops[0]}, {7: detection})
@@ -211,7 +211,7 @@ def test_detections_are_read_as_those_of_a_whole_track(checkpoints: Any, tmp_pat
 
 def test_channels_need_the_scale_of_the_confidences(checkpoints: Any, tmp_path: Path) -> None:
     model = with_channels(tmp_path, checkpoints.magvit, "both")
-    with pytest.raises(CheckpointError, match=r"needs the scale of the detector's confidences.*nominal"):
+    with pytest.raises(CheckpointError, match=r"needs the scale of the detector's confidences.*matched, nominal"):
         PersistenceFilter(model, checkpoints.magvit)
 
 

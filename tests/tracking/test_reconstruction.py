@@ -5,6 +5,7 @@ import pytest
 
 from track_persistence.core.rig import CameraRig, StereoRig
 from track_persistence.core.types import BoxTrack, Track
+from track_persistence.stereo.config import BiasConfig, LastingConfig
 from track_persistence.stereo.triangulation import Status
 from track_persistence.tracking.config import TrackingConfig
 from track_persistence.tracking.reconstruction import reconstruct
@@ -131,3 +132,28 @@ def test_a_thing_that_is_far_within_correlated_noise_has_no_smoothed_path(
     far, near = pair(still_track, (0.4, -0.2, 100.0)), pair(still_track)
     assert [track.track_ids for track in reconstruct(rig, [far, near], [None, None], correlated)] == [(10, 11)]
     assert reconstruct(rig, [far], [None], correlated) == []
+
+
+@pytest.mark.parametrize("motion", ["off", "constant_velocity"])
+def test_lasting_errors_widen_the_covariance_and_leave_the_path(
+    rig: StereoRig, config: TrackingConfig, still_track: StillTrack, motion: str
+) -> None:
+    chosen = config.model_copy(update={"smoothing": config.smoothing.model_copy(update={"motion": motion})})
+    none = BiasConfig(pixel_sigma_px=0.0, size_sigma=0.0, cut_size_sigma=0.0)
+    shared = none.model_copy(update={"size_sigma": 0.1})
+    errors = LastingConfig(shared=shared, own=none, border_px=0.0, clock_sigma_frames=0.0)
+    (before,) = reconstruct(rig, [pair(still_track)], [None], chosen)
+    (after,) = reconstruct(rig, [pair(still_track)], [None], chosen.model_copy(update={"lasting": errors}))
+    np.testing.assert_array_equal(after.positions_m, before.positions_m)
+    added = after.covariances_m2 - before.covariances_m2
+    # A tenth of a thing of 1 m, across.
+    np.testing.assert_allclose(added, np.tile(np.diag([0.01, 0.01, 0]), (10, 1, 1)), atol=2e-4)
+
+
+def test_a_frame_that_lasting_errors_make_too_uncertain_is_left_out(
+    rig: StereoRig, smoothing: TrackingConfig, still_track: StillTrack
+) -> None:
+    half = BiasConfig(pixel_sigma_px=0.0, size_sigma=0.5, cut_size_sigma=0.0)
+    errors = LastingConfig(shared=half, own=half, border_px=0.0, clock_sigma_frames=0.0)
+    # The disparity of 100 px is off by 50 sqrt(2) px, the depth of 5 m by 3.5 m, beyond max_sigma_m 3.
+    assert reconstruct(rig, [pair(still_track)], [None], smoothing.model_copy(update={"lasting": errors})) == []

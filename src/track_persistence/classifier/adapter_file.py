@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from track_persistence.classifier.adapter import Adapter, SumCalibration, Witness
-from track_persistence.classifier.checkpoint import ADAPTER_PREFIX, HEADER
-from track_persistence.core.errors import CheckpointError
+from track_persistence.classifier.checkpoint import ADAPTER_PREFIX, HEADER, rule_of
+from track_persistence.core.errors import CheckpointError, DataError
 from track_persistence.core.files import write_bytes
 
 ENTRY = "adapter"
@@ -35,6 +35,7 @@ def save_adapted(source: Path, path: Path, adapter: Adapter) -> None:
         "witnesses": {name: {"bias": found.bias, "limit": found.limit} for name, found in adapter.witnesses.items()},
         "sets": {name: list(members) for name, members in adapter.sets.items()},
         "calibrations": {name: asdict(calibration) for name, calibration in adapter.calibrations.items()},
+        "rules": {name: asdict(rule) for name, rule in adapter.rules.items()},
     }
     write_bytes(path, save(tensors, metadata={HEADER: json.dumps(header, sort_keys=True, allow_nan=False)}))
 
@@ -52,14 +53,15 @@ def load_adapter(path: Path) -> Adapter | None:
         }
         sets = {name: tuple(members) for name, members in entry["sets"].items()}
         calibrations = {name: SumCalibration(**found) for name, found in entry["calibrations"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        rules = {name: rule_of(found) for name, found in entry["rules"].items()}
+    except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: adapter cannot be used: {error!r}; {REMEDY}") from error
     unknown = {member for members in sets.values() for member in members} - witnesses.keys()
-    if unknown or sets.keys() != calibrations.keys():
-        raise CheckpointError(f"{path}: adapter names {sorted(unknown)} and sets without calibration; {REMEDY}")
+    if unknown or not (sets.keys() == calibrations.keys() == rules.keys()):
+        raise CheckpointError(f"{path}: adapter names {sorted(unknown)}, or sets without calibration or rule; {REMEDY}")
     if not all(np.isfinite(witness.weights).all() for witness in witnesses.values()):
         raise CheckpointError(f"{path}: adapter holds NaN or infinity; {REMEDY}")
-    return Adapter(witnesses, sets, calibrations)
+    return Adapter(witnesses, sets, calibrations, rules)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

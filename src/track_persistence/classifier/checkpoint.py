@@ -5,7 +5,7 @@ and the same weights would not have the same bytes.
 """
 
 import json
-import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -24,7 +24,7 @@ from track_persistence.core.files import write_bytes
 
 HEADER = "track_persistence"
 FORMAT = "track_persistence.classifier"
-VERSION = 1
+VERSION = 2
 ADAPTER_PREFIX = "adapter."
 """Tensors of a site's adapter, which `adapter_file` reads and writes."""
 REMEDY = "give the persistence.safetensors that the train stage wrote, or run it again"
@@ -33,56 +33,71 @@ Metadata = dict[str, Any]
 REQUIRED: dict[str, type] = {
     "dtype": str,
     "encoder_digest": str,
+    "inputs": str,
+    "max_frames": int,
     "precision": str,
-    "temperature": float,
+    "profiles": dict,
+    "shipped_profile": str,
     "threshold": float,
 }
-OPTIONAL = ("calibration", "confidence_scales", "decision", "inputs")
+
+
+@dataclass(frozen=True)
+class FittedProfile:
+    """What was fitted on the validation tracks of one profile of scenes, for all scenes like them.
+
+    calibration: logits to log-odds. decision: the rule on these that keeps, drops or waits. confidence_scale: of the
+    detector's confidences.
+    """
+
+    calibration: Calibration
+    decision: DecisionRule
+    confidence_scale: ConfidenceScale
 
 
 @dataclass(frozen=True)
 class LoadedClassifier:
-    """A model in evaluation mode with its calibration set, and what it was trained on.
+    """A model in evaluation mode, calibrated for the shipped profile, and what it was trained on.
 
-    metadata: `encoder_digest`, `precision` and `dtype` (str) of the features, `temperature` and `threshold` (float);
-    and perhaps the raw entries behind the properties.
+    metadata: `encoder_digest`, `precision` and `dtype` (str) of the features, `max_frames` (int) of the longest tracks
+    in training, `threshold` (float) on probabilities, and the raw entries behind the properties.
     """
 
+    path: Path
     model: PersistenceTransformer
     metadata: Metadata
 
     @property
     def inputs(self) -> Inputs:
-        """What the model takes of a frame; a checkpoint that does not say takes pixels."""
-        inputs: Inputs = self.metadata.get("inputs", "pixels")
+        """What the model takes of a frame."""
+        inputs: Inputs = self.metadata["inputs"]
         return inputs
 
     @property
-    def calibration(self) -> Calibration:
-        """Logits to log-odds; a checkpoint without it has one temperature for every number of frames seen."""
-        return _calibration(self.metadata)
+    def profiles(self) -> list[str]:
+        """The profiles that the checkpoint holds fits of, sorted."""
+        return sorted(self.metadata["profiles"])
 
-    @property
-    def decision(self) -> DecisionRule | None:
-        """The rule on calibrated log-odds that keeps, drops or waits, when the checkpoint holds one."""
-        entry = self.metadata.get("decision")
-        return None if entry is None else DecisionRule(**{key: _hashable(value) for key, value in entry.items()})
+    def profile(self, name: str | None) -> FittedProfile:
+        """Return what was fitted on a profile, the shipped one for None; raises `CheckpointError` on an unknown one."""
+        entries = self.metadata["profiles"]
+        chosen = self.metadata["shipped_profile"] if name is None else name
+        if chosen not in entries:
+            raise CheckpointError(
+                f"{self.path}: holds no profile {chosen!r}; choose one of {', '.join(self.profiles)}, or run train on "
+                "scenes of it"
+            )
+        return _fitted(entries[chosen])
 
-    @property
-    def confidence_scales(self) -> dict[str, ConfidenceScale]:
-        """Scales of the detector confidences of the training tracks, by profile."""
-        return {name: ConfidenceScale(*scale) for name, scale in self.metadata.get("confidence_scales", {}).items()}
+
+def profile_entries(profiles: Mapping[str, FittedProfile]) -> dict[str, Any]:
+    """Return the metadata entry `profiles` that `LoadedClassifier.profile` reads."""
+    return {name: asdict(fitted) for name, fitted in profiles.items()}
 
 
-def metadata_entries(
-    calibration: Calibration, decision: DecisionRule, scales: dict[str, ConfidenceScale]
-) -> dict[str, Any]:
-    """Return the raw metadata entries behind the properties of `LoadedClassifier`."""
-    return {
-        "calibration": {key: list(value) for key, value in asdict(calibration).items()},
-        "confidence_scales": {name: [scale.mean, scale.std] for name, scale in scales.items()},
-        "decision": {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(decision).items()},
-    }
+def rule_of(entry: Mapping[str, Any]) -> DecisionRule:
+    """Return the decision rule that was stored by its fields; raises `DataError` or `TypeError` on an unusable one."""
+    return DecisionRule(**_with_tuples(entry))
 
 
 def save_classifier(path: Path, model: PersistenceTransformer, metadata: Metadata) -> None:
@@ -114,19 +129,22 @@ def load_classifier(path: Path, device: torch.device | str) -> LoadedClassifier:
     _check_shapes(path, model.state_dict(), weights)
     _check_finite(path, weights)
     model.load_state_dict(weights)
-    model.calibration = _calibration(metadata)
-    return LoadedClassifier(model.to(device).eval(), metadata)
+    loaded = LoadedClassifier(path, model.to(device).eval(), metadata)
+    model.calibration = loaded.profile(None).calibration
+    return loaded
 
 
-def _calibration(metadata: Metadata) -> Calibration:
-    entry = metadata.get("calibration")
-    if entry is None:
-        return Calibration.constant(float(metadata["temperature"]))
-    return Calibration(**{key: _hashable(value) for key, value in entry.items()})
+def _fitted(entry: Mapping[str, Any]) -> FittedProfile:
+    return FittedProfile(
+        Calibration(**_with_tuples(entry["calibration"])),
+        rule_of(entry["decision"]),
+        ConfidenceScale(**entry["confidence_scale"]),
+    )
 
 
-def _hashable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _with_tuples(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry as it was before JSON made lists of its tuples."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -171,28 +189,31 @@ def _check_finite(path: Path, weights: dict[str, Tensor]) -> None:
 
 
 def _checked_metadata(path: Path, metadata: Any) -> Metadata:
-    if not isinstance(metadata, dict) or not REQUIRED.keys() <= metadata.keys() <= REQUIRED.keys() | set(OPTIONAL):
-        raise CheckpointError(
-            f"{path}: metadata {metadata!r}; expected exactly the keys {sorted(REQUIRED)}, perhaps {OPTIONAL}; {REMEDY}"
-        )
+    if not isinstance(metadata, dict) or metadata.keys() != REQUIRED.keys():
+        raise CheckpointError(f"{path}: metadata {metadata!r}; expected exactly the keys {sorted(REQUIRED)}; {REMEDY}")
     for key, kind in REQUIRED.items():
         value = metadata[key]
         if not isinstance(value, kind):
             raise CheckpointError(f"{path}: metadata {key}: expected {kind.__name__}, got {value!r}; {REMEDY}")
-    temperature, threshold = metadata["temperature"], metadata["threshold"]
-    if not (math.isfinite(temperature) and temperature > 0 and 0 < threshold < 1):
+    threshold, longest = metadata["threshold"], metadata["max_frames"]
+    if not (0 < threshold < 1 and longest > 0):
         raise CheckpointError(
-            f"{path}: temperature {temperature}, threshold {threshold}; expected above 0 and in (0, 1); {REMEDY}"
+            f"{path}: threshold {threshold}, max_frames {longest}; expected in (0, 1) and above 0; {REMEDY}"
         )
-    _check_optional(path, metadata)
+    if metadata["inputs"] not in get_args(Inputs):
+        raise CheckpointError(f"{path}: inputs {metadata['inputs']!r}; expected one of {get_args(Inputs)}; {REMEDY}")
+    _check_profiles(path, metadata)
     return dict(metadata)
 
 
-def _check_optional(path: Path, metadata: Metadata) -> None:
-    if metadata.get("inputs", "pixels") not in get_args(Inputs):
-        raise CheckpointError(f"{path}: inputs {metadata['inputs']!r}; expected one of {get_args(Inputs)}; {REMEDY}")
-    parsed = LoadedClassifier(None, metadata)  # type: ignore[arg-type]  # the entries alone are looked at
-    try:
-        _ = parsed.calibration, parsed.decision, parsed.confidence_scales
-    except (DataError, TypeError, AttributeError, ValueError) as error:
-        raise CheckpointError(f"{path}: metadata cannot be used: {error}; {REMEDY}") from error
+def _check_profiles(path: Path, metadata: Metadata) -> None:
+    for name, entry in metadata["profiles"].items():
+        try:
+            _fitted(entry)
+        except (DataError, KeyError, TypeError, AttributeError, ValueError) as error:
+            raise CheckpointError(f"{path}: profile {name} cannot be used: {error!r}; {REMEDY}") from error
+    if metadata["shipped_profile"] not in metadata["profiles"]:
+        raise CheckpointError(
+            f"{path}: shipped_profile {metadata['shipped_profile']!r} is none of {sorted(metadata['profiles'])}; "
+            f"{REMEDY}"
+        )

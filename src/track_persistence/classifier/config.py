@@ -9,6 +9,8 @@ from track_persistence.core.params import Section
 Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 Ages = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+RECORDINGS = "recordings"
+Source = Literal["simulation", "recordings", "both"]
 
 
 class RulesConfig(Section):
@@ -57,6 +59,9 @@ class BatteryConfig(Section):
 class TrainConfig(Section):
     """Architecture, optimisation and evaluation of the persistence classifier."""
 
+    source: Source
+    """Whose training tracks the classifier learns from, and whose validation tracks end the training: the simulator's,
+    those of labelled recordings, or both. Every profile is calibrated and measured, whatever the source."""
     inputs: Literal["pixels", "no_pixels", "both"]
     """What the classifier sees of a frame: the encoder's features, the channels without pixels, or both."""
     hidden_dim: PositiveInt
@@ -99,8 +104,9 @@ class TrainConfig(Section):
     frames_seen: Ages
     """Ages in observed frames at which every method is evaluated, besides whole tracks."""
     shipped_profile: str
-    """The profile whose calibration and decision rule the checkpoint carries. Each profile's own are fitted on its
-    validation tracks and reported: how many of the tracks are real differs between sites, so calibration is local."""
+    """The profile whose calibration and decision rule are used where none is named. The checkpoint carries those of
+    every profile, each fitted on its own validation tracks: how many of the tracks are real differs between sites, so
+    calibration is local."""
     calibration_ages: Ages
     """Numbers of frames seen at which temperature and bias are fitted; between them both are interpolated."""
     threshold: OpenShare

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from track_persistence.classifier.config import DecisionConfig
-from track_persistence.classifier.decision import SHUT, Decided, DecisionRule, apply_rule, error_shares, fit_rule
+from track_persistence.classifier.decision import SHUT, Bools, Decided, DecisionRule, apply_rule, error_shares, fit_rule
 from track_persistence.classifier.evaluate import NO_PIXELS, SPRT, TRANSFORMER, Judged
 from track_persistence.classifier.intervals import Resamples
 
@@ -37,9 +37,9 @@ class _Point:
 def early_metrics(
     rule: DecisionRule, fitted_on: Judged, test: Judged, config: DecisionConfig, resamples: Resamples
 ) -> dict[str, Any]:
-    """Return what the shipped `rule` does on the test tracks, every method's curve, and the delays at equal error.
+    """Return what the checkpoint's `rule` does on the test tracks, every method's curve, and the delays at equal error.
 
-    rule: on the classifier's probabilities as log-odds, the same for all profiles. The curves' rules are fitted on this
+    rule: this profile's own, on the classifier's calibrated log-odds. It and the curves' rules are fitted on the
     profile's validation tracks, `fitted_on`, for every method alike.
     """
     most = config.longest_wait_frames
@@ -49,7 +49,7 @@ def early_metrics(
     return {
         "error_budget": config.error_budget,
         "longest_wait_frames": most,
-        "shipped": _measured(decided, test, resamples),
+        "shipped": decision_metrics(decided, test.labels, resamples),
         "curves": {method: [_plain(point) for point in points] for method, points in curves.items()},
         "at_equal_error": {
             method: _compared(curves[TRANSFORMER], points, config, resamples)
@@ -72,16 +72,17 @@ def _scores(method: str, judged: Judged, most: int) -> Any:
     return log_odds_up_to(judged, most) if method == TRANSFORMER else judged.up_to(method, most)
 
 
-def _measured(decided: Decided, test: Judged, resamples: Resamples) -> dict[str, Any]:
-    everyone = np.ones_like(test.labels)
+def decision_metrics(decided: Decided, labels: Bools, resamples: Resamples) -> dict[str, Any]:
+    """Return mean frames until N tracks were decided, the share forced and both error shares; labels: (N,)."""
+    everyone = np.ones_like(labels)
     frames = decided.frames.astype(np.float64)
     return {
         "frames": resamples.mean(frames, everyone),
-        "frames_real": resamples.mean(frames, test.labels),
-        "frames_false": resamples.mean(frames, ~test.labels),
+        "frames_real": resamples.mean(frames, labels),
+        "frames_false": resamples.mean(frames, ~labels),
         "forced": resamples.share(decided.forced, everyone),
-        "wrongly_kept": resamples.share(decided.kept, ~test.labels),
-        "wrongly_dropped": resamples.share(~decided.kept, test.labels),
+        "wrongly_kept": resamples.share(decided.kept, ~labels),
+        "wrongly_dropped": resamples.share(~decided.kept, labels),
     }
 
 

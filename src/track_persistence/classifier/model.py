@@ -70,6 +70,7 @@ class PersistenceTransformer(nn.Module):
         if architecture.input_dim:
             self.input_norm = nn.LayerNorm(architecture.input_dim)
             self.input = nn.Linear(architecture.input_dim, width)
+            self.change = nn.Linear(architecture.input_dim, width, bias=False)
         if architecture.channel_dim:
             self.channel_input = nn.Linear(architecture.channel_dim, width)
         self.layers = nn.ModuleList(
@@ -90,7 +91,8 @@ class PersistenceTransformer(nn.Module):
                 if isinstance(module, nn.Linear):
                     scale = residual if name.endswith((".out", ".contract")) else 0.02
                     module.weight.normal_(0.0, scale, generator=rng)
-                    module.bias.zero_()
+                    if module.bias is not None:
+                        module.bias.zero_()
                 elif isinstance(module, nn.LayerNorm):
                     module.reset_parameters()
 
@@ -133,18 +135,24 @@ class PersistenceTransformer(nn.Module):
     def _before_last_layer(self, features: Tensor, valid: Tensor) -> tuple[Tensor, Packing]:
         self._check(features, valid)
         packing = Packing.of(valid)
-        x = self._projected(packing.pack(features).float())  # (N, D)
+        x = self._projected(packing.pack(features).float(), packing.positions)  # (N, D)
         x = x + sinusoids(valid.shape[1], self.architecture.hidden_dim, x.device)[packing.positions]
         for layer in list(self.layers)[:-1]:
             x = layer(x, packing)
         return x, packing
 
-    def _projected(self, frames: Tensor) -> Tensor:
-        """Project features and channels (N, C) on their own and add them: (N, D)."""
+    def _projected(self, frames: Tensor, positions: Tensor) -> Tensor:
+        """Project features, their change and the channels of packed frames (N, C) on their own and add them: (N, D).
+
+        The change is the distance to the frame before, feature by feature, and 0 on a track's first frame: a tracker
+        that went over to another thing shows there, where a mean over frames would hide it.
+        """
         pixels, channels = torch.tensor_split(frames, (self.architecture.input_dim,), dim=1)
         parts: list[Tensor] = []
         if self.architecture.input_dim:
-            parts.append(self.input(self.input_norm(pixels)))
+            normed = self.input_norm(pixels)
+            changed = (normed - normed.roll(1, dims=0)).abs() * (positions > 0)[:, None]
+            parts.append(self.input(normed) + self.change(changed))
         if self.architecture.channel_dim:
             parts.append(self.channel_input(channels))
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]

@@ -18,12 +18,11 @@ from track_persistence.classifier.config import TrainConfig
 from track_persistence.classifier.dataset import TrackLoader, evaluation_loader, training_loader
 from track_persistence.classifier.fit import EpochResult, fit
 from track_persistence.classifier.model import Architecture, PersistenceTransformer
-from track_persistence.classifier.table import InputSource, open_table
+from track_persistence.classifier.table import FeatureFolders, InputSource, open_table
 from track_persistence.classifier.trainer import PersistenceTrainer, torch_device
 from track_persistence.core.files import code_digest, digest_of, file_digest, write_bytes
 from track_persistence.core.params import RunConfig, SplitConfig
 from track_persistence.core.seeding import TEST, TRAIN, VALIDATION, torch_seed
-from track_persistence.core.storage import shard_paths
 
 Floats = NDArray[np.float64]
 HELD_BACK = (VALIDATION, TEST)
@@ -38,14 +37,14 @@ class SeedJob:
     split: SplitConfig
     seed: int
     number: int
-    features: Path
+    features: FeatureFolders
     device: str
     store: Path
 
     @property
     def key(self) -> str:
         """Digest of all that the weights depend on, so that a state file is never used for another run."""
-        shards = [file_digest(path) for path in shard_paths(self.features)]
+        shards = [file_digest(path) for path in self.features.shards()]
         sections = [self.config.model_dump(mode="json", exclude={"seeds"}), self.split.model_dump(mode="json")]
         code = code_digest("classifier", "core")
         return digest_of("train", *sections, self.seed, self.number, self.device, str(torch.__version__), code, shards)
@@ -92,12 +91,13 @@ def make_seed(job: SeedJob, path: Path) -> None:
 
 def _train_and_score(job: SeedJob, source: InputSource, path: Path) -> None:
     config, seed = job.config, job.training_seed
-    parts = {name: source.table.rows_of(name) for name in (TRAIN, *HELD_BACK)}
+    learned, checked = (source.table.rows_from(name, config.source) for name in (TRAIN, VALIDATION))
+    parts = {name: source.table.rows_of(name) for name in HELD_BACK}
     trainer = PersistenceTrainer(new_model(job, source), config, 1.0, seed)
     progress = fit(
         trainer,
-        lambda epoch: training_loader(source, parts[TRAIN], config, seed, epoch),
-        [evaluation_loader(source, parts[VALIDATION], age, config) for age in (*config.frames_seen, None)],
+        lambda epoch: training_loader(source, learned, config, seed, epoch),
+        [evaluation_loader(source, checked, age, config) for age in (*config.frames_seen, None)],
         job.store / f"{job.key}.train.pt",
     )
     tensors = {f"weights.{name}": value for name, value in progress.best_weights.items()}
@@ -153,7 +153,7 @@ def new_model(job: SeedJob, source: InputSource) -> PersistenceTransformer:
 
 
 def seed_jobs(
-    config: TrainConfig, run_config: RunConfig, split: SplitConfig, seed: int, features: Path
+    config: TrainConfig, run_config: RunConfig, split: SplitConfig, seed: int, features: FeatureFolders
 ) -> list[SeedJob]:
     """Return the runs of all seeds."""
     return [

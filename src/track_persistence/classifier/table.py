@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from track_persistence.classifier.baselines import statistics_by_count
 from track_persistence.classifier.channels import ConfidenceScale, Inputs, model_inputs, no_pixel_channels
+from track_persistence.classifier.config import RECORDINGS, Source
 from track_persistence.classifier.rules import RULES
 from track_persistence.core.errors import DataError, StorageError
 from track_persistence.core.params import SplitConfig
 from track_persistence.core.seeding import TRAIN, split_of
-from track_persistence.core.storage import read_features, read_provenance, shard_paths
+from track_persistence.core.storage import profile_of, read_features, read_provenance, shard_paths
 from track_persistence.core.types import Kind, LabelledFeatures
 
 WHOLE = "whole"
@@ -46,9 +47,32 @@ class Boxes:
     confidences: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class FeatureFolders:
+    """Where features lie: of simulated scenes (stage `extract`) and of recordings (stage `recordings`, or None).
+
+    The second folder may hold no shard, for labelled recordings are something extra.
+    """
+
+    simulation: Path
+    recordings: Path | None
+
+    def shards(self) -> list[Path]:
+        """Return the shards of both in order.
+
+        Raises `StorageError` when there are none of simulated scenes, or when the folder of recordings is missing.
+        """
+        found = shard_paths(self.simulation)
+        if self.recordings is not None:
+            if not self.recordings.is_dir():
+                raise StorageError(f"{self.recordings}: no such folder; run the recordings stage or `dvc pull`")
+            found += sorted(self.recordings.glob("*.h5"))
+        return found
+
+
 @dataclass(frozen=True, eq=False)
 class TrackTable:
-    """All tracks of a features folder in the order of its shards.
+    """All tracks of one or two folders of features in the order of their shards.
 
     ages: the A - 1 numbers of observed frames at which tracks are scored besides whole ones. scene_ids, cameras,
     track_ids, kinds: (N,) int64. profiles, ghosts, splits: (N,) str. starts, lengths: (N,) int64 frames. timeline: the
@@ -97,13 +121,37 @@ class TrackTable:
     def rows_of(self, split: str) -> NDArray[np.int64]:
         """Return the rows of a split; raises `DataError` when it is empty, or for training lacks a class."""
         rows = np.flatnonzero(self.splits == split)
-        labels = self.labels[rows]
         if len(rows) == 0:
             raise DataError(f"features: the {split} split holds no track; generate more scenes or raise its share")
-        if split == TRAIN and (labels.all() or not labels.any()):
-            kind = "persistent" if labels.all() else "transient"
-            raise DataError(f"features: all {len(rows)} training tracks are {kind}; both classes are needed")
+        if split == TRAIN:
+            self._check_classes(rows, "features")
         return rows
+
+    def rows_from(self, split: str, source: Source) -> NDArray[np.int64]:
+        """Return the rows of a split that come from `source`.
+
+        Raises `DataError` when recordings are asked for and there are none, and as `rows_of` does.
+        """
+        rows = self.rows_of(split)
+        recorded = self.profiles[rows] == RECORDINGS
+        if source == "simulation":
+            rows = rows[~recorded]
+        elif not recorded.any():
+            raise DataError(
+                f"train.source is {source}, but there is no recording with {split} tracks; name some in "
+                "recordings.sources and run the recordings stage, or set train.source to simulation"
+            )
+        elif source == "recordings":
+            rows = rows[recorded]
+        if split == TRAIN:
+            self._check_classes(rows, f"features from {source}")
+        return rows
+
+    def _check_classes(self, rows: NDArray[np.int64], name: str) -> None:
+        labels = self.labels[rows]
+        if labels.all() or not labels.any():
+            kind = "persistent" if labels.all() else "transient"
+            raise DataError(f"{name}: all {len(rows)} training tracks are {kind}; both classes are needed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,37 +204,34 @@ class InputSource:
 def _scale(table: TrackTable, profile: str) -> ConfidenceScale:
     chosen = (table.profiles == profile) & (table.splits == TRAIN)
     if not chosen.any():
-        raise DataError(f"features: profile {profile} has no training track; generate more of its scenes")
+        raise DataError(
+            f"features: profile {profile} has no training track; generate more of its scenes or label more footage"
+        )
     return ConfidenceScale.of(table.timeline.confidences[np.repeat(chosen, table.lengths)])
 
 
 @contextmanager
 def open_table(
-    folder: Path, ages: Sequence[int], seed: int, split: SplitConfig, scratch_folder: Path
+    features: Path | FeatureFolders, ages: Sequence[int], seed: int, split: SplitConfig, scratch_folder: Path
 ) -> Iterator[TrackTable]:
-    """Read a features folder, its features into a nameless file in `scratch_folder` that vanishes with the process.
+    """Read features, the vectors into a nameless file in `scratch_folder` that vanishes with the process.
 
-    Raises `StorageError` for missing or broken shards, `DataError` for shards of different encoders, without profile,
-    or with NaN.
+    features: a folder of simulated scenes alone, or two folders, whose shards must come from one encoder. Raises
+    `StorageError` for missing or broken shards, `DataError` for shards of different encoders, without profile, or with
+    NaN.
     """
-    paths = shard_paths(folder)
+    folders = features if isinstance(features, FeatureFolders) else FeatureFolders(features, None)
+    paths = folders.shards()
     encoder_labels = _common_provenance(paths)
     scratch_folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=scratch_folder, buffering=0) as scratch:
         builder = _Builder(tuple(ages))
         for path in paths:
-            profile = _profile(path)
+            profile = profile_of(path)
             for track in _tracks(path):
                 builder.add(path, profile, track)
                 _append(scratch.fileno(), np.ascontiguousarray(track.features).tobytes(), scratch_folder)
         yield builder.table(encoder_labels, scratch.fileno(), seed, split)
-
-
-def _profile(path: Path) -> str:
-    provenance = read_provenance(path)
-    if "profile" not in provenance:
-        raise DataError(f"{path}: provenance names no profile; run generate and extract again")
-    return provenance["profile"]
 
 
 def _tracks(path: Path) -> Iterator[LabelledFeatures]:
@@ -210,12 +255,12 @@ def _common_provenance(paths: Sequence[Path]) -> tuple[str, str]:
         provenance = read_provenance(path)
         for key in ("encoder_digest", "precision"):
             if key not in provenance:
-                raise DataError(f"{path}: provenance names no {key}; run extract again")
+                raise DataError(f"{path}: provenance names no {key}; run extract and recordings again")
         found = provenance["encoder_digest"], provenance["precision"]
         if first is not None and found != first:
             raise DataError(
-                f"{path}: encoder_digest, precision {found} differ from {first} of {paths[0].name}; "
-                "run extract again so that one encoder makes all shards"
+                f"{path}: encoder_digest, precision {found} differ from {first} of {paths[0]}; "
+                "run extract and recordings again so that one encoder makes all shards"
             )
         first = found
     assert first is not None
@@ -235,7 +280,10 @@ class _Builder:
     def add(self, path: Path, profile: str, track: LabelledFeatures) -> None:
         layout = (track.features.shape[1], track.features.dtype)
         if self.layout not in (None, layout):
-            raise DataError(f"{path}: features {layout} differ from {self.layout} of earlier shards; run extract again")
+            raise DataError(
+                f"{path}: features {layout} differ from {self.layout} of earlier shards; "
+                "run extract and recordings again"
+            )
         self.layout = layout
         counts = np.minimum([*self.ages, len(track)], len(track))
         values: dict[str, Any] = {

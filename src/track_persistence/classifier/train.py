@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from track_persistence.classifier.battery import battery_metrics, battery_rows
 from track_persistence.classifier.calibration import Calibration, fit_calibration
-from track_persistence.classifier.checkpoint import Metadata, metadata_entries, save_classifier
+from track_persistence.classifier.checkpoint import FittedProfile, Metadata, profile_entries, save_classifier
 from track_persistence.classifier.config import TrainConfig
 from track_persistence.classifier.curves import reliability
 from track_persistence.classifier.dataset import balance_weights
@@ -42,22 +42,24 @@ from track_persistence.classifier.seeds import (
     seed_jobs,
 )
 from track_persistence.classifier.spread import spread_metrics
-from track_persistence.classifier.table import InputSource, open_table
+from track_persistence.classifier.table import FeatureFolders, InputSource, open_table
 from track_persistence.classifier.trainer import torch_device
 from track_persistence.core.errors import DataError
 from track_persistence.core.files import write_json
 from track_persistence.core.params import RunConfig, SplitConfig
 from track_persistence.core.progress import log
-from track_persistence.core.seeding import TEST, VALIDATION, generator
+from track_persistence.core.seeding import TEST, TRAIN, VALIDATION, generator
 from track_persistence.engine.shards import ShardJob, run_shards
 
 Floats = NDArray[np.float64]
 
 
 def run(
-    config: TrainConfig, run_config: RunConfig, split: SplitConfig, seed: int, features: Path, output: Path
+    config: TrainConfig, run_config: RunConfig, split: SplitConfig, seed: int, features: FeatureFolders, output: Path
 ) -> None:
-    """Fit the classifier on the training scenes of `features` and write weights, metrics, plots and predictions.
+    """Fit the classifier on the training scenes of `config.source`; write weights, metrics, plots and predictions.
+
+    Metrics are of every profile in `features`, the one of recordings included, on its held-back scenes or blocks.
 
     Every seed trains in a one-thread process; the result does not depend on their number. After a kill the same call
     goes on from the last finished epochs, kept in `run_config.store`. Raises `StorageError`, `DataError` or
@@ -66,8 +68,8 @@ def run(
     torch_device(run_config.device)
     with open_table(features, config.ages, seed, split, run_config.store) as table:
         source = InputSource.of(table, config.inputs)
-        counts = {name: len(table.rows_of(name)) for name in ("train", *HELD_BACK)}
-        log("train: " + ", ".join(f"{count} {name} tracks" for name, count in counts.items()))
+        counts = {name: len(table.rows_from(name, config.source)) for name in (TRAIN, *HELD_BACK)}
+        log(f"train: {config.source}: " + ", ".join(f"{count} {name} tracks" for name, count in counts.items()))
         _check_held_back(config, source)
         baselines = {profile: fit_baselines(source, profile) for profile in table.profile_names()}
         jobs = seed_jobs(config, run_config, split, seed, features)
@@ -83,7 +85,7 @@ def _check_held_back(config: TrainConfig, source: InputSource) -> None:
             if labels.all() or not labels.any():
                 raise DataError(
                     f"features: all {len(labels)} {split} tracks of profile {profile} are of one class; both are "
-                    "needed, generate more scenes"
+                    "needed, generate more scenes or label more footage"
                 )
     rows_of_profile(source, VALIDATION, config.shipped_profile)
 
@@ -120,16 +122,24 @@ def _finish(
     metrics: dict[str, Any] = {
         profile: _profile_metrics(job, profile, own, source, shipped) for profile, own in found.items()
     }
-    metrics["training"] = {"epochs": len(shipped.history), "best_epoch": shipped.best_epoch, "seeds": len(results)}
-    ships = found[config.shipped_profile]
+    metrics["training"] = {
+        "source": config.source,
+        "epochs": len(shipped.history),
+        "best_epoch": shipped.best_epoch,
+        "seeds": len(results),
+    }
+    fitted = {
+        profile: FittedProfile(own.calibration, own.rule, source.scales[profile]) for profile, own in found.items()
+    }
     metadata: Metadata = {
         "dtype": table.dtype.name,
         "encoder_digest": table.encoder.digest,
         "inputs": config.inputs,
+        "max_frames": config.max_frames,
         "precision": table.encoder.precision,
-        "temperature": ships.temperature,
+        "profiles": profile_entries(fitted),
+        "shipped_profile": config.shipped_profile,
         "threshold": config.threshold,
-        **metadata_entries(ships.calibration, ships.rule, source.scales),
     }
     judged = {profile: own.judged for profile, own in found.items()}
     model = new_model(job, source)

@@ -224,6 +224,14 @@ def read_provenance(path: Path) -> dict[str, str]:
         raise StorageError(f"{path}: not a readable HDF5 file, truncated perhaps: {error}") from error
 
 
+def profile_of(path: Path) -> str:
+    """Return the profile whose scenes a shard holds; raises `StorageError` when it does not say."""
+    provenance = read_provenance(path)
+    if "profile" not in provenance:
+        raise StorageError(f"{path}: provenance names no profile; run the stage that writes it again")
+    return provenance["profile"]
+
+
 def shard_paths(folder: Path) -> list[Path]:
     """Return the shards of `folder` in order; raises `StorageError` when there are none."""
     paths = sorted(folder.glob("*.h5"))

@@ -8,19 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from track_persistence.classifier.adapter import fit_adapter
 from track_persistence.classifier.adapter_file import save_adapted
 from track_persistence.classifier.channels import ConfidenceScale
 from track_persistence.classifier.checkpoint import load_classifier
 from track_persistence.core.command import run_command
-from track_persistence.core.errors import StorageError
+from track_persistence.core.errors import ParamsError, StorageError
 from track_persistence.core.files import write_json
 from track_persistence.core.params import load_section, load_seed
 from track_persistence.core.progress import log
 from track_persistence.evaluation.adapt_config import AdaptConfig
-from track_persistence.evaluation.adapt_methods import scores_in_time_blocks, scores_on_other
+from track_persistence.evaluation.adapt_methods import (
+    adapted_to,
+    for_other_detector,
+    scores_in_time_blocks,
+    scores_on_other,
+)
 from track_persistence.evaluation.adapt_metrics import adaptation_metrics, table_lines
 from track_persistence.evaluation.adapt_samples import SiteSamples, TrackFilter, read_samples
 from track_persistence.evaluation.footage_config import FootageConfig
@@ -61,28 +63,37 @@ def run(
     model_checkpoint: Path,
     output: Path,
 ) -> dict[str, Any]:
-    """Write persistence_adapted.safetensors and metrics.json to `output`, log the table and return the metrics.
+    """Write the adapted checkpoint and metrics.json to `output`, log the table and return the metrics.
 
-    networks: the filter before adaptation and the levels of its encoder. The adapter in the written file is fitted on
-    all labelled tracks of the site; the metrics are of adapters that were fitted without the tracks they score.
+    networks: the filter before adaptation and the levels of its encoder. The adapter in persistence_adapted.safetensors
+    is fitted on all labelled tracks of the site; a test recording of another detector gives a second one,
+    persistence_adapted_other_detector.safetensors, with that detector's confidences. The metrics are of adapters that
+    were fitted without the labels of the tracks they score. The decision rules keep the error budget and the longest
+    wait of the rule in `model_checkpoint`.
     """
     _make_folder(output)
-    persistence_filter, encoder = networks
-    site = _samples(params, inputs.site, persistence_filter, encoder)
-    if inputs.test is None:
-        title, scored = f"{inputs.site.name}, {params.footage.folds} blocks of time", site
-        scores = scores_in_time_blocks(params.adapt, site, params.footage.folds)
-    else:
-        title, scored = (
-            f"{inputs.site.name} to {inputs.test.name}",
-            _samples(params, inputs.test, persistence_filter, encoder),
+    config = params.adapt
+    rule = load_classifier(model_checkpoint, "cpu").profile(None).decision
+    if rule.longest_wait_frames > config.longest_frames:
+        raise ParamsError(
+            f"adapt.longest_frames: {config.longest_frames} is less than the {rule.longest_wait_frames} frames that "
+            f"the decision rule of {model_checkpoint} may wait; raise it"
         )
-        scores = scores_on_other(params.adapt, site, scored, inputs.same_detector)
-    threshold = float(persistence_filter.threshold)
-    metrics = adaptation_metrics(scored.recording, scores, threshold, params.seed, params.footage.bootstrap_replicates)
-    everyone = np.arange(len(site.recording), dtype=np.int64)
-    adapter = fit_adapter(params.adapt.adapter, site.lesson(everyone, params.adapt.adapter.training_ages_frames))
+    site = _samples(params, inputs.site, networks, rule.longest_wait_frames)
+    adapter = adapted_to(config, site, site.everyone, rule.error_budget)
     save_adapted(model_checkpoint, output / "persistence_adapted.safetensors", adapter)
+    if inputs.test is None:
+        title, seen = f"{inputs.site.name}, {params.footage.folds} blocks of time", site
+        scored = scores_in_time_blocks(config, site, params.footage.folds, rule.error_budget)
+    else:
+        title = f"{inputs.site.name} to {inputs.test.name}"
+        seen = _samples(params, inputs.test, networks, rule.longest_wait_frames)
+        if not inputs.same_detector:
+            adapter = for_other_detector(config, adapter, seen)
+            save_adapted(model_checkpoint, output / "persistence_adapted_other_detector.safetensors", adapter)
+        scored = scores_on_other(config, adapter, site, seen)
+    threshold = float(networks[0].threshold)
+    metrics = adaptation_metrics(seen.recording, scored, threshold, params.seed, params.footage.bootstrap_replicates)
     write_json(output / "metrics.json", metrics)
     for line in table_lines(title, metrics):
         log(line)
@@ -90,13 +101,11 @@ def run(
 
 
 def _samples(
-    params: AdaptParams, source: RecordingConfig, persistence_filter: TrackFilter, encoder: LevelEncoder
+    params: AdaptParams, source: RecordingConfig, networks: tuple[TrackFilter, LevelEncoder], longest_wait_frames: int
 ) -> SiteSamples:
-    config = params.adapt
-    recording = read_recording(source, params.footage, params.crop_margin, config.longest_frames)
+    recording = read_recording(source, params.footage, params.crop_margin, params.adapt.longest_frames)
     recording = recording.born_before(params.footage.full_view_frames)
-    ages = config.adapter.training_ages_frames
-    return read_samples(recording, config.ages_frames, ages, persistence_filter, encoder)
+    return read_samples(recording, params.adapt, longest_wait_frames, *networks)
 
 
 def _make_folder(output: Path) -> None:
@@ -113,11 +122,12 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--test-detector",
         choices=("same", "other"),
-        help="whether the test recording's tracks come from the same detector; its confidences are learned anew if not",
+        help="whether the test recording's tracks come from the same detector; if not, its confidences are learned "
+        "anew and a second checkpoint, for it, is written",
     )
     parser.add_argument("--model-checkpoint", type=Path, required=True, help="persistence.safetensors")
     parser.add_argument("--magvit-checkpoint", type=Path, required=True, help="magvit.safetensors")
-    parser.add_argument("--output-dir", type=Path, required=True, help="for the adapted checkpoint and metrics.json")
+    parser.add_argument("--output-dir", type=Path, required=True, help="for adapted checkpoints and metrics.json")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the networks run")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     arguments = parser.parse_args()

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from track_persistence.classifier.adapter import AdapterConfig
+from track_persistence.classifier.adapter_fit import AdapterConfig
 from track_persistence.core.params import Section
 
 

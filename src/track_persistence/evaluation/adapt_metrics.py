@@ -3,6 +3,8 @@
 N tracks. Layout of the metrics: `tracks` (counts), `by_age` -> age -> method -> `auc`, `auc_flicker`,
 `auc_static_clutter` (real tracks against false ones of that kind alone), for calibrated methods also `precision`,
 `recall`, `calibration_error` at `threshold`; and age -> `gain` (adapted less the named best baseline, paired).
+`decision`: mean observed `frames` until the adapted filter keeps or drops, of all, real and false tracks; shares
+`forced` when waiting ended, `wrongly_kept` of false and `wrongly_dropped` of real tracks.
 """
 
 from collections.abc import Mapping
@@ -12,24 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from track_persistence.classifier.curves import area_under_roc
+from track_persistence.classifier.early import decision_metrics
 from track_persistence.classifier.intervals import Resamples, bootstrap_interval
 from track_persistence.core.seeding import generator
-from track_persistence.evaluation.adapt_methods import ADAPTED, BEFORE, PIXELS, Scores
+from track_persistence.evaluation.adapt_methods import ADAPTED, ADAPTED_PIXELS, BEFORE, Scored
 from track_persistence.evaluation.recordings import Recording
 
 Floats = NDArray[np.float64]
 KINDS = ("flicker", "static_clutter")
-CALIBRATED = (BEFORE, ADAPTED, PIXELS)
+CALIBRATED = (BEFORE, ADAPTED, ADAPTED_PIXELS)
 GAIN = "gain"
 AUC_COLUMNS = ("auc", *(f"auc_{kind}" for kind in KINDS))
 
 
 def adaptation_metrics(
-    recording: Recording, scores: Scores, threshold: float, seed: int, replicates: int
+    recording: Recording, scored: Scored, threshold: float, seed: int, replicates: int
 ) -> dict[str, Any]:
-    """Return the metrics of every method on the tracks that `scores` holds (N,) values of."""
+    """Return the metrics of every method on the N tracks that `scored` is about."""
     kinds = np.array(recording.kinds)
-    labels = recording.labels
+    labels, scores = recording.labels, scored.scores
     resamples = Resamples.of(np.arange(len(labels)), generator(seed, "adapt-bootstrap"), replicates)
     by_age: dict[str, Any] = {}
     for age in scores[ADAPTED]:
@@ -46,6 +49,7 @@ def adaptation_metrics(
         },
         "threshold": threshold,
         "by_age": by_age,
+        "decision": decision_metrics(scored.decided, labels, resamples),
     }
 
 
@@ -70,7 +74,7 @@ def _gain(
     scores: Mapping[str, Floats], labels: NDArray[np.bool_], rng: np.random.Generator, replicates: int
 ) -> dict[str, Any]:
     """Compare with the method that had no part in the adaptation and ranks these tracks best."""
-    others = [name for name in scores if name not in (ADAPTED, PIXELS) and not name.startswith("witness_")]
+    others = [name for name in scores if name not in (ADAPTED, ADAPTED_PIXELS) and not name.startswith("witness_")]
     best = max(others, key=lambda name: area_under_roc(scores[name], labels))
 
     def difference(adapted: Floats, other: Floats, real: NDArray[np.bool_]) -> float:
@@ -97,6 +101,11 @@ def table_lines(title: str, metrics: Mapping[str, Any]) -> list[str]:
                 lines.append(f"{age:>4}  {method:<22}{cells}".rstrip())
         gain = methods[GAIN]
         lines.append(f"{age:>4}  adapted less {gain['over']}: {_cell(gain['auc'])}")
+    decision = {name: _cell(value) for name, value in metrics["decision"].items()}
+    lines.append(
+        f"keep or drop after {decision['frames']} observed frames; false tracks kept {decision['wrongly_kept']}, "
+        f"real ones dropped {decision['wrongly_dropped']}"
+    )
     return lines
 
 

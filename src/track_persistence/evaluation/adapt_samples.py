@@ -1,6 +1,6 @@
 """A labelled recording as what the adapter and its baselines are fitted on: every track at every age.
 
-N tracks in order of birth, A ages, D values of a witness.
+N tracks in order of birth, A ages, D values of a witness, K observed frames that the decision rule may wait.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from track_persistence.classifier.adapter import Lesson
+from track_persistence.classifier.adapter_fit import Growth, Lesson
 from track_persistence.classifier.baselines import statistics_by_count
 from track_persistence.classifier.channels import ConfidenceScale, no_pixel_channels
 from track_persistence.classifier.rules import RULES
 from track_persistence.core.progress import track_progress
 from track_persistence.core.types import Track
+from track_persistence.evaluation.adapt_config import AdaptConfig
 from track_persistence.evaluation.cheap_pixels import cheap_descriptors
 from track_persistence.evaluation.recordings import Recording
 from track_persistence.magvit.levels import LevelEncoder
@@ -39,18 +40,25 @@ class TrackFilter(Protocol):
 class SiteSamples:
     """A recording, ready for fits.
 
-    evidence: age to witness to (N, D). before: age to the log-odds (N,) of the filter before it is adapted. rules: age
-    to rule to (N,). statistics, descriptors: age to (N, D). channels: N of (T, K). boxes_seen: age to (N,).
+    evidence: age to witness to (N, D). grown: witness to (N, K, D), after 1..K observed frames. before: age to the
+    log-odds (N,) of the filter before it is adapted. rules: age to rule to (N,). statistics, descriptors: age to
+    (N, D). channels: N of (T, C), the no-pixel channels. boxes_seen: age to (N,).
     """
 
     recording: Recording
     evidence: dict[int, dict[str, NDArray[Any]]]
+    grown: dict[str, NDArray[Any]]
     before: dict[int, Floats]
     rules: dict[int, dict[str, Floats]]
     statistics: dict[int, Floats]
     descriptors: dict[int, NDArray[np.float32]]
     channels: list[NDArray[np.float32]]
     boxes_seen: dict[int, NDArray[np.int64]]
+
+    @property
+    def everyone(self) -> NDArray[np.int64]:
+        """Return the numbers of all tracks."""
+        return np.arange(len(self.recording), dtype=np.int64)
 
     def lesson(self, tracks: NDArray[np.int64], ages_frames: Sequence[int]) -> Lesson:
         """Return the rows of `tracks` at `ages_frames`, age by age; tracks keep their numbers."""
@@ -61,6 +69,12 @@ class SiteSamples:
             np.tile(np.searchsorted(tracks, tracks), len(ages_frames)),
         )
 
+    def growth(self, tracks: NDArray[np.int64]) -> Growth:
+        """Return `tracks` while they grow."""
+        lengths = np.array([len(self.recording.tracks[track]) for track in tracks], np.int64)
+        grown = {name: values[tracks] for name, values in self.grown.items()}
+        return Growth(grown, lengths, self.recording.labels[tracks])
+
     def at(self, age: int, tracks: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Return the evidence of `tracks` at one age."""
         return {name: values[tracks] for name, values in self.evidence[age].items()}
@@ -68,17 +82,18 @@ class SiteSamples:
 
 def read_samples(
     recording: Recording,
-    scored_ages: Sequence[int],
-    training_ages: Sequence[int],
+    config: AdaptConfig,
+    longest_wait_frames: int,
     persistence_filter: TrackFilter,
     encoder: LevelEncoder,
 ) -> SiteSamples:
     """Encode the tracks of a recording once and look at them at every age.
 
-    scored_ages: at which the filter and the baselines are asked as well.
+    longest_wait_frames: observed frames K that the decision rule may wait.
     """
-    tracks = recording.tracks
-    ages = sorted({*scored_ages, *training_ages})
+    tracks, scored_ages = recording.tracks, config.ages_frames
+    ages = sorted({*scored_ages, *config.adapter.training_ages_frames})
+    counts = range(1, longest_wait_frames + 1)
     seen = {age: np.array([boxes_seen(track, age) for track in tracks], np.int64) for age in ages}
     evidence, before = [], []
     for number, track in enumerate(track_progress(tracks, len(tracks), recording.name, "tracks")):
@@ -89,7 +104,8 @@ def read_samples(
     cheap = [cheap_descriptors(t.crops, [int(seen[age][i]) for age in scored_ages]) for i, t in enumerate(tracks)]
     return SiteSamples(
         recording,
-        {age: _stacked([rows_at(found, [seen[age][i]]) for i, found in enumerate(evidence)]) for age in ages},
+        {age: _joined([rows_at(found, [seen[age][i]]) for i, found in enumerate(evidence)]) for age in ages},
+        {name: np.stack([rows_at(found, counts)[name] for found in evidence]) for name in evidence[0]},
         dict(zip(scored_ages, np.array(before).T, strict=True)),
         {age: _rules(tracks, seen[age]) for age in scored_ages},
         {age: _statistics(tracks, seen[age]) for age in scored_ages},
@@ -104,7 +120,7 @@ def boxes_seen(track: Track, age: int) -> int:
     return int(np.searchsorted(track.frames, track.frames[0] + age))
 
 
-def _stacked(rows: Sequence[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+def _joined(rows: Sequence[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 

@@ -2,10 +2,19 @@
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, StringConstraints, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    StringConstraints,
+    model_validator,
+)
 
 from track_persistence.core.params import Section
 from track_persistence.simulation.matched_config import GhostKind
+from track_persistence.stereo.config import LastingConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Number = Literal["1", "2", "3"]
@@ -37,6 +46,8 @@ class CaseConfig(Section):
     """Ghosts of a scene by kind."""
     changes: dict[str, Any]
     """What differs from `generate.matched`: dotted path below it to the value, such as `lives.length_frames`."""
+    clock_sigma_frames: NonNegativeFloat | None
+    """How well these cameras are known to keep step, in place of that of `scenarios.lasting`; null keeps that."""
 
 
 class ScenariosConfig(Section):
@@ -48,6 +59,9 @@ class ScenariosConfig(Section):
     """Scenario number to its tracks: 1 clean, 2 cluttered, 3 noisy; all of the nominal profile."""
     cases: dict[CaseName, CaseConfig]
     """Further scenarios by name, of the matched profile."""
+    lasting: LastingConfig | None
+    """Errors that last, as the boxes, rigs and clocks of the matched profile have them; the cases are tracked with this
+    in place of `tracking.lasting`, which is of the nominal profile."""
     gate_m: PositiveFloat
     """A 3D point closer than this to a true object matches it, metres; CLEAR and IDF1 match up to it as well."""
     gospa_cutoff_m: PositiveFloat

@@ -78,7 +78,10 @@ class KittiConfig(Section):
         return names
 
     def tracking(self, base: TrackingConfig, category: Category) -> TrackingConfig:
-        """Return `base` with the noise and the motion of this data."""
+        """Return `base` with the noise and the motion of this data.
+
+        Both views are projections of the same 3D boxes at the same time, so no error lasts in one of them.
+        """
         stereo = base.stereo.model_copy(
             update={
                 "pixel_sigma_px": self.pixel_sigma_px,
@@ -86,4 +89,5 @@ class KittiConfig(Section):
                 "correlated_frames": self.correlated_frames,
             }
         )
-        return base.model_copy(update={"stereo": stereo, "smoothing": self.categories[category].smoothing})
+        smoothing = self.categories[category].smoothing
+        return base.model_copy(update={"stereo": stereo, "smoothing": smoothing, "lasting": None})

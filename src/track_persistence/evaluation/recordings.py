@@ -1,11 +1,13 @@
-"""Labelled recordings as labelled tracks with crops, in memory."""
+"""Labelled recordings as labelled tracks with crops: whole, or block of time by block of time."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
+from track_persistence.core.errors import VideoError
 from track_persistence.core.types import Ghost, Kind, LabelledTrack, Track
 from track_persistence.evaluation.footage_config import FootageConfig
 from track_persistence.evaluation.footage_rules import BoxTrack, box_tracks, false_kind
@@ -16,11 +18,42 @@ from track_persistence.video.labels import FALSE, REAL, label_by_overlap, read_l
 from track_persistence.video.mot import MotTable, read_mot
 from track_persistence.video.reader import Video
 
+REAL_CAUSE = (Kind.PERSISTENT, Ghost.NONE)
 FALSE_CAUSES: Mapping[str, tuple[Kind, Ghost]] = {
     "static_clutter": (Kind.BRIEF, Ghost.CLUTTER),
     "flicker": (Kind.NOISE, Ghost.NOISE),
     "other": (Kind.BRIEF, Ghost.CLUTTER),
 }
+
+
+@dataclass(frozen=True, eq=False)
+class RecordingBoxes:
+    """A recording before its video is decoded.
+
+    table: the N boxes of all its tracks. confidences: (N,), in [0, 1]. labels: of the clearly labelled tracks, whether
+    they are real, by id.
+    """
+
+    table: MotTable
+    confidences: NDArray[np.float64]
+    labels: Mapping[int, bool]
+
+    def births(self) -> dict[int, int]:
+        """Return the first frame of every clearly labelled track, by id."""
+        ids, first = np.unique(self.table.ids, return_index=True)  # the table is sorted by frame
+        births = self.table.frames[first]
+        return {int(i): int(frame) for i, frame in zip(ids, births, strict=True) if int(i) in self.labels}
+
+    def up_to(self, last_frames: Mapping[int, int]) -> "RecordingBoxes":
+        """Return the boxes of the tracks in `last_frames`, none later than the frame that is given for each."""
+        last = np.array([last_frames.get(track_id, -1) for track_id in self.table.ids.tolist()])
+        rows = np.flatnonzero(self.table.frames <= last)
+        table = replace(
+            self.table,
+            **{name: getattr(self.table, name)[rows] for name in ("frames", "ids", "boxes_xywh_px", "scores", "lines")},
+            texts=tuple(self.table.texts[row] for row in rows.tolist()),
+        )
+        return RecordingBoxes(table, self.confidences[rows], self.labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,42 +88,71 @@ class Recording:
         )
 
 
+def read_boxes(config: RecordingConfig, footage: FootageConfig) -> RecordingBoxes:
+    """Read the boxes and labels of a recording. Raises `VideoError` on unusable files or without any clear label."""
+    table = read_mot(config.tracks, "tracks")
+    labels = _labels(config, footage, table)
+    clear = {track_id: label == REAL for track_id, label in labels.items() if label in (REAL, FALSE)}
+    if not clear:
+        raise VideoError(f"{config.tracks}: no track is labelled real or false; label some, or drop the recording")
+    return RecordingBoxes(table, confidences(table, config.confidence), clear)
+
+
 def read_recording(config: RecordingConfig, footage: FootageConfig, crop_margin: float, longest: int) -> Recording:
     """Read the tracks of a recording that are real or false; unclear and forgotten ones are left out.
 
     crop_margin: share of a box's width and height added on each side of a crop. longest: boxes of a track that are
     read. Raises `VideoError` on unusable files.
     """
-    table = read_mot(config.tracks, "tracks")
-    scores = confidences(table, config.confidence)
-    labels = _labels(config, footage, table)
-    whole = {track.track_id: track for track in box_tracks(table, scores)}
-    streamed = stream_tracks(Video(config.video), table, scores, crop_margin, longest)
-    clear = [track for track in streamed if labels[track.track_id] in (REAL, FALSE)]
-    clear.sort(key=lambda track: (int(track.frames[0]), track.track_id))
-    boxes = tuple(whole[track.track_id] for track in clear)
+    boxes = read_boxes(config, footage)
+    whole = {track.track_id: track for track in box_tracks(boxes.table, boxes.confidences)}
+    streamed = stream_tracks(Video(config.video), boxes.table, boxes.confidences, crop_margin, longest)
+    clear = [track for track in streamed if track.track_id in boxes.labels]
+    clear.sort(key=_birth)
+    uncut = tuple(whole[track.track_id] for track in clear)
     return Recording(
         config.name,
         tuple(clear),
-        boxes,
-        np.array([labels[track.track_id] == REAL for track in clear], bool),
-        tuple(false_kind(track, footage) for track in boxes),
-        int(table.frames[-1]),
+        uncut,
+        np.array([boxes.labels[track.track_id] for track in clear], bool),
+        tuple(false_kind(track, footage) for track in uncut),
+        int(boxes.table.frames[-1]),
     )
 
 
-def labelled_tracks(
-    config: RecordingsConfig, footage: FootageConfig, crop_margin: float
-) -> Iterator[tuple[str, LabelledTrack]]:
-    """Yield every clearly labelled track of every recording with the recording's name.
+def labelled_blocks(
+    source: RecordingConfig, config: RecordingsConfig, footage: FootageConfig, crop_margin: float
+) -> Iterator[tuple[int, list[LabelledTrack]]]:
+    """Yield the first frame of every block of a recording and its tracks, in order of birth, then of id.
 
-    False tracks of few boxes count as detector noise, all others as clutter: footage does not say what caused them.
+    A clearly labelled track belongs to the block of its birth and ends with it, so that no block shows a frame of
+    another. One block is in memory at a time. False tracks of few boxes count as detector noise, all others as clutter:
+    footage does not say what caused them. Raises `VideoError` as `read_boxes` does, and on an unusable video.
     """
-    for source in config.sources:
-        recording = read_recording(source, footage, crop_margin, config.longest_frames)
-        for track, is_real, name in zip(recording.tracks, recording.labels, recording.kinds, strict=True):
-            kind, ghost = (Kind.PERSISTENT, Ghost.NONE) if is_real else FALSE_CAUSES[name]
-            yield recording.name, LabelledTrack(track, kind, ghost)
+    boxes = read_boxes(source, footage)
+    starts = {track_id: block_start(birth, config.block_frames) for track_id, birth in boxes.births().items()}
+    causes = {
+        track.track_id: FALSE_CAUSES[false_kind(track, footage)] for track in box_tracks(boxes.table, boxes.confidences)
+    }
+    cut = boxes.up_to({track_id: start + config.block_frames - 1 for track_id, start in starts.items()})
+    streamed = stream_tracks(Video(source.video), cut.table, cut.confidences, crop_margin, config.longest_frames)
+    for start, tracks in groupby(streamed, key=lambda track: starts[track.track_id]):
+        yield (
+            start,
+            [
+                LabelledTrack(track, *(REAL_CAUSE if boxes.labels[track.track_id] else causes[track.track_id]))
+                for track in sorted(tracks, key=_birth)
+            ],
+        )
+
+
+def block_start(frame: int, block_frames: int) -> int:
+    """Return the first frame of the block in which `frame` lies; frames count from 1."""
+    return (frame - 1) // block_frames * block_frames + 1
+
+
+def _birth(track: Track) -> tuple[int, int]:
+    return int(track.frames[0]), track.track_id
 
 
 def _labels(config: RecordingConfig, footage: FootageConfig, table: MotTable) -> dict[int, int]:

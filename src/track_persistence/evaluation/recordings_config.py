@@ -1,5 +1,6 @@
 """The `recordings` section: labelled footage that a filter is trained on or adapted to."""
 
+import re
 from pathlib import Path
 from typing import Self
 
@@ -7,6 +8,8 @@ from pydantic import PositiveInt, model_validator
 
 from track_persistence.core.params import Section
 from track_persistence.video.confidence import Scale
+
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 class RecordingConfig(Section):
@@ -33,16 +36,22 @@ class RecordingConfig(Section):
 
 
 class RecordingsConfig(Section):
-    """Recordings, and how much of a track is read."""
+    """Recordings to train on, how they are split, and how much of a track is read."""
 
     sources: tuple[RecordingConfig, ...]
-    """The recordings; none is fine."""
+    """The recordings, their files given below the folder of footage; none is fine."""
+    block_frames: PositiveInt
+    """Frames of the video in a block. Whole blocks train, validate or test; a track belongs to the block of its birth
+    and ends with it. Thirty blocks or more give every part several, so that its intervals mean something."""
     longest_frames: PositiveInt
     """Of a longer track the first so many boxes are read."""
 
     @model_validator(mode="after")
-    def _names_differ(self) -> Self:
+    def _names_fit(self) -> Self:
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
             raise ValueError(f"sources: names must differ; got {names}")
+        for name in names:
+            if not FILE_NAME.fullmatch(name):
+                raise ValueError(f"sources: a name becomes a file's; use letters, digits, _, - and dots; got {name!r}")
         return self

@@ -13,6 +13,8 @@ from track_persistence.evaluation.config import CaseConfig, ScenariosConfig
 from track_persistence.simulation.config import GenerateConfig
 from track_persistence.simulation.matched_scene import Plan, simulate_matched_scene
 from track_persistence.simulation.scene import TrackCounts, simulate_scene
+from track_persistence.stereo.config import LastingConfig
+from track_persistence.tracking.config import TrackingConfig
 
 # As stage `generate` names them; importing it would make this stage depend on the contact sheets.
 NOMINAL, MATCHED = "nominal", "matched"
@@ -27,7 +29,8 @@ class Scenario:
     """One scenario: how many scenes, and how each is made.
 
     expected_filtered: share of the tracks that the specification expects to be filtered out, None where it says
-    nothing. content: tracks of the nominal profile, or a plan of the matched one.
+    nothing. content: tracks of the nominal profile, or a plan of the matched one. lasting: errors that last in a case;
+    the other scenarios are tracked with what `tracking` says.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Scenario:
     first_scene_id: int
     generate: GenerateConfig
     content: TrackCounts | Plan
+    lasting: LastingConfig | None
 
     @property
     def stream(self) -> int | str:
@@ -57,6 +61,10 @@ class Scenario:
             return {"matched": plan, "generate": drawn_from}
         counts = [self.content.persistent, self.content.brief, self.content.noise]
         return {"nominal": counts, "generate": self.generate.model_dump(mode="json", exclude={*STORAGE, "matched"})}
+
+    def tracked_with(self, tracking: TrackingConfig) -> TrackingConfig:
+        """Return `tracking` with the errors that last of the profile's boxes, rigs and clocks."""
+        return tracking.model_copy(update={"lasting": self.lasting}) if self.profile == MATCHED else tracking
 
     def simulate(self, seed: int, index: int) -> StereoScene:
         """Return scene `index`; its random stream is its own, and no training scene shares it."""
@@ -82,11 +90,19 @@ def _scenario(config: ScenariosConfig, generate: GenerateConfig, name: str) -> S
     if name not in config.cases:
         mix = next(mix for number, mix in config.mixes.items() if number == name)
         counts = TrackCounts(persistent=mix.persistent, brief=mix.brief, noise=mix.noise)
-        return Scenario(name, config.seeds, mix.expected_filtered, first_scene_id, generate, counts)
+        return Scenario(name, config.seeds, mix.expected_filtered, first_scene_id, generate, counts, None)
     case = config.cases[name]
     ghosts = tuple(Ghost(kind) for kind, count in case.ghosts.items() for _ in range(count))
     plan = Plan(case.objects, ghosts)
-    return Scenario(name, case.scenes, None, first_scene_id, changed(generate, name, case), plan)
+    return Scenario(
+        name, case.scenes, None, first_scene_id, changed(generate, name, case), plan, _lasting(config, case)
+    )
+
+
+def _lasting(config: ScenariosConfig, case: CaseConfig) -> LastingConfig | None:
+    if config.lasting is None or case.clock_sigma_frames is None:
+        return config.lasting
+    return config.lasting.model_copy(update={"clock_sigma_frames": case.clock_sigma_frames})
 
 
 def changed(generate: GenerateConfig, name: str, case: CaseConfig) -> GenerateConfig:

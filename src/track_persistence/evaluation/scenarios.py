@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from track_persistence.classifier.checkpoint import load_classifier
 from track_persistence.core.files import code_digest, digest_of, file_digest, read_json, rounded, write_json, write_text
 from track_persistence.core.params import RunConfig
 from track_persistence.core.seeding import generator
@@ -27,7 +26,6 @@ from track_persistence.evaluation.pooling import pool
 from track_persistence.evaluation.scenario_scenes import Scenario, scenarios_of
 from track_persistence.evaluation.scene_counts import SceneCounts, count_outcome, count_paths, errors_of
 from track_persistence.evaluation.scene_drawing import depth_points, example_of, frame_by_frame
-from track_persistence.magvit.device import resolve_device
 from track_persistence.simulation.config import GenerateConfig
 from track_persistence.tracking.config import TrackingConfig, name_of
 from track_persistence.tracking.filter import PersistenceFilter
@@ -105,7 +103,6 @@ def _jobs(settings: Settings, checkpoints: Checkpoints, device: str, scenarios: 
         file_digest(checkpoints.model),
         file_digest(checkpoints.geometry),
         file_digest(checkpoints.fusion),
-        settings.tracking.model_dump(mode="json"),
         settings.scenarios.model_dump(mode="json", exclude={"seeds", "mixes", "cases", "replicates"}),
         device,
         settings.seed,
@@ -113,12 +110,16 @@ def _jobs(settings: Settings, checkpoints: Checkpoints, device: str, scenarios: 
     return [
         ShardJob(
             _name(scenario, index),
-            digest_of(*shared, scenario.recipe, scenario.name, index),
+            digest_of(*shared, _tracking(settings, scenario), scenario.recipe, scenario.name, index),
             _Payload(settings, checkpoints, device, scenario, index),
         )
         for scenario in scenarios
         for index in range(scenario.scenes)
     ]
+
+
+def _tracking(settings: Settings, scenario: Scenario) -> dict[str, Any]:
+    return scenario.tracked_with(settings.tracking).model_dump(mode="json")
 
 
 def _name(scenario: Scenario, index: int) -> str:
@@ -127,13 +128,9 @@ def _name(scenario: Scenario, index: int) -> str:
 
 @cache
 def _judges(checkpoints: Checkpoints, device: str, profile: str) -> Judges:
-    """Load the filter once per worker process and profile.
-
-    A classifier that reads confidences has the scale of each profile's detector in its checkpoint.
-    """
-    scales = load_classifier(checkpoints.model, resolve_device(device)).confidence_scales
+    """Load the filter once per worker process and profile; calibration and scale of confidences are the profile's."""
     return Judges(
-        PersistenceFilter(checkpoints.model, checkpoints.magvit, device, scales.get(profile)),
+        PersistenceFilter(checkpoints.model, checkpoints.magvit, device, profile=profile),
         GeometryModel.load(checkpoints.geometry),
         FusionModel.load(checkpoints.fusion),
     )
@@ -142,7 +139,7 @@ def _judges(checkpoints: Checkpoints, device: str, profile: str) -> Judges:
 def _make_scene(payload: _Payload, path: Path) -> None:
     """Simulate one scene, run every method on it and write its counts as JSON."""
     settings, index = payload.settings, payload.index
-    config, tracking = settings.scenarios, settings.tracking
+    config, tracking = settings.scenarios, payload.scenario.tracked_with(settings.tracking)
     scene = payload.scenario.simulate(settings.seed, index)
     judges = _judges(payload.checkpoints, payload.device, payload.scenario.profile)
     found = outcomes(scene, judges, tracking, config)

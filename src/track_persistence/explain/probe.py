@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from track_persistence.classifier.calibration import Calibration
 from track_persistence.classifier.channels import ConfidenceScale, model_inputs
 from track_persistence.classifier.checkpoint import LoadedClassifier
-from track_persistence.core.errors import CheckpointError
+from track_persistence.classifier.model import PersistenceTransformer
 from track_persistence.core.types import Ghost, Kind, LabelledFeatures
 from track_persistence.explain.config import AnalyzeConfig
 from track_persistence.explain.measures import AttentionMeasures, FloatVector, measure
@@ -84,7 +85,8 @@ def probe(
     if deletion_rng is not None:
         left = [without(track, indices) for indices in _deletions(attention, config, deletion_rng)]
         variants += [model_inputs(own.features, own, classifier.inputs, scale) for own in left]
-    log_odds = calibrated_log_odds(classifier, variants)
+    calibration = classifier.profile(config.profile).calibration
+    log_odds = calibrated_log_odds(classifier.model, calibration, variants)
     probabilities = 1 / (1 + np.exp(-log_odds))
     kept = probabilities >= float(classifier.metadata["threshold"])
     lost = (log_odds[0] - log_odds[len(lengths) :]) * (1 if kept[0] else -1)
@@ -116,19 +118,8 @@ def _deletions(attention: FloatVector, config: AnalyzeConfig, rng: np.random.Gen
 
 
 def scale_of(classifier: LoadedClassifier, config: AnalyzeConfig) -> ConfidenceScale | None:
-    """Return the scale of the profile's confidences in the checkpoint, None for a classifier of pixels alone.
-
-    Raises `CheckpointError` when a classifier that reads confidences was not trained on that profile.
-    """
-    if classifier.inputs == "pixels":
-        return None
-    scales = classifier.confidence_scales
-    if config.profile not in scales:
-        raise CheckpointError(
-            f"the classifier was trained on the profiles {', '.join(sorted(scales)) or 'none'}; analyze.profile is "
-            f"{config.profile}: change it, or run train on features of that profile"
-        )
-    return scales[config.profile]
+    """Return the scale of the profile's confidences in the checkpoint, None for a classifier of pixels alone."""
+    return None if classifier.inputs == "pixels" else classifier.profile(config.profile).confidence_scale
 
 
 def without(track: LabelledFeatures, indices: NDArray[np.intp]) -> LabelledFeatures:
@@ -142,7 +133,9 @@ def without(track: LabelledFeatures, indices: NDArray[np.intp]) -> LabelledFeatu
     )
 
 
-def calibrated_log_odds(classifier: LoadedClassifier, variants: Sequence[NDArray[np.float32]]) -> FloatVector:
+def calibrated_log_odds(
+    model: PersistenceTransformer, calibration: Calibration, variants: Sequence[NDArray[np.float32]]
+) -> FloatVector:
     """Return the calibrated log-odds (N,) of the inputs (T, C) of `variants`, whose T differ."""
     lengths = np.array([len(inputs) for inputs in variants])
     batch = np.zeros((len(variants), lengths.max(), variants[0].shape[1]), np.float32)  # (N, T, C)
@@ -150,7 +143,7 @@ def calibrated_log_odds(classifier: LoadedClassifier, variants: Sequence[NDArray
     for row, inputs in enumerate(variants):
         batch[row, : len(inputs)] = inputs
         valid[row, : len(inputs)] = True
-    device = next(classifier.model.parameters()).device
+    device = next(model.parameters()).device
     with torch.inference_mode():
-        logits = classifier.model.logits(torch.from_numpy(batch).to(device), torch.from_numpy(valid).to(device))  # (N,)
-    return classifier.calibration.log_odds(logits.cpu().numpy(), lengths)
+        logits = model.logits(torch.from_numpy(batch).to(device), torch.from_numpy(valid).to(device))  # (N,)
+    return calibration.log_odds(logits.cpu().numpy(), lengths)

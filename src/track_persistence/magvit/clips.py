@@ -15,7 +15,7 @@ from track_persistence.core.errors import DataError
 from track_persistence.core.params import SplitConfig
 from track_persistence.core.progress import track_progress
 from track_persistence.core.seeding import TRAIN, VALIDATION, generator, split_of
-from track_persistence.core.storage import read_scenes, shard_paths
+from track_persistence.core.storage import profile_of, read_scenes, shard_paths
 from track_persistence.core.types import CropArray, Ghost, StereoScene
 from track_persistence.magvit.config import TokenizerConfig
 
@@ -79,26 +79,34 @@ def draw_pools(
 ) -> tuple[list[Clip], list[Clip], list[Path]]:
     """Return training clips, validation clips and the shards they were drawn from.
 
-    Every track of the drawn shards' training scenes is equally likely; no test scene is kept. Scenes are read one at
-    a time, so memory is that of the pool. Raises `DataError` when a part holds no track.
+    Every track of one profile in the drawn shards' training scenes is equally likely; no test scene is kept. Scenes are
+    read one at a time, so memory is that of the pool. Raises `DataError` when no shard holds a validation track or a
+    training track of a wanted profile.
     """
     shards = shard_paths(data_dir)
     chosen = generator(seed, "tokenizer shards").permutation(len(shards))[: config.pool_shards]
     drawn = [shards[index] for index in sorted(chosen)]
-    pools = {TRAIN: _Reservoir(config.pool_tracks), VALIDATION: _Reservoir(config.validation_tracks)}
+    pools = {profile: _Reservoir(size) for profile, size in config.pool_tracks.items()}
+    validation = _Reservoir(config.validation_tracks)
     for path in track_progress(drawn, len(drawn), "drawing clips", "shards"):
+        parts = {TRAIN: pools.get(profile_of(path)), VALIDATION: validation}
         for scene in read_scenes(path):
-            part = split_of(scene.scene_id, seed, split)
-            if part in pools:
+            reservoir = parts.get(split_of(scene.scene_id, seed, split))
+            if reservoir is not None:
                 for rank, clip in _ranked_clips(scene, config.pool_frames, seed):
-                    pools[part].offer(rank, clip)
-    for part, pool in pools.items():
-        if not pool.heap:
-            raise DataError(
-                f"{data_dir}: no {part} track in {len(drawn)} of {len(shards)} shards; "
-                "generate more scenes or raise tokenizer.pool_shards"
-            )
-    return pools[TRAIN].clips(), pools[VALIDATION].clips(), drawn
+                    reservoir.offer(rank, clip)
+    for profile, reservoir in pools.items():
+        _check_filled(f"{TRAIN} track of profile {profile}", reservoir, data_dir, len(drawn), len(shards))
+    _check_filled(f"{VALIDATION} track", validation, data_dir, len(drawn), len(shards))
+    return [clip for pool in pools.values() for clip in pool.clips()], validation.clips(), drawn
+
+
+def _check_filled(name: str, reservoir: _Reservoir, data_dir: Path, drawn: int, shards: int) -> None:
+    if not reservoir.heap:
+        raise DataError(
+            f"{data_dir}: no {name} in {drawn} of {shards} shards; generate more scenes, raise tokenizer.pool_shards, "
+            "or leave the profile out of tokenizer.pool_tracks"
+        )
 
 
 def _ranked_clips(scene: StereoScene, frames: int, seed: int) -> Iterator[tuple[float, Clip]]:
@@ -127,6 +135,7 @@ class PairSampler:
         self._seed = seed
         self._frames = config.frames_per_step
         self._recolouring = config.recolouring
+        self._shift_px = config.shift_px
         self._long_enough = {
             length: np.flatnonzero([len(clip) >= length for clip in pool]) for length in config.clip_lengths
         }
@@ -135,7 +144,8 @@ class PairSampler:
     def draw(self, step: int) -> Pair:
         """Return the two views of step `step`: all clips of one length, of tracks that have so many frames.
 
-        Half of the tracks, drawn anew in each step, are mirrored left to right in both views.
+        Half of the tracks, drawn anew in each step, are mirrored left to right in both views; each view is shifted on
+        its own, as if its box were a little off.
         Where a track has frames to spare the two views start at different frames and may overlap; a track that is just
         as long as the clip gives the same view twice and is marked as not distinct.
         """
@@ -150,6 +160,7 @@ class PairSampler:
         mirrored = rng.random(len(rows)) < 0.5
         for view in (first, second):
             view[mirrored] = view[mirrored, :, :, ::-1]
+        first, second = (shifted(view, self._shift_px, rng) for view in (first, second))
         causes = np.array([self._pool[int(row)].cause for row in rows])
         return Pair(first, recoloured(second, self._recolouring, rng), spare > 0, causes)
 
@@ -157,6 +168,15 @@ class PairSampler:
         return np.stack(
             [self._pool[int(row)].crops[start : start + length] for row, start in zip(rows, starts, strict=True)]
         )
+
+
+def shifted(crops: NDArray[np.uint8], most_px: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Move each clip (N, F, H, W, 3) by up to `most_px` pixels, the same in all its frames; edges are repeated."""
+    height, width = crops.shape[2:4]
+    margin = (most_px, most_px)
+    padded = np.pad(crops, ((0, 0), (0, 0), margin, margin, (0, 0)), mode="edge")
+    corners = rng.integers(2 * most_px + 1, size=(len(crops), 2))
+    return np.stack([clip[:, y : y + height, x : x + width] for clip, (y, x) in zip(padded, corners, strict=True)])
 
 
 def recoloured(crops: NDArray[np.uint8], strength: float, rng: np.random.Generator) -> NDArray[np.uint8]:

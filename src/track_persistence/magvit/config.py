@@ -42,6 +42,8 @@ class LossConfig(Section):
 
     reconstruction: NonNegativeFloat
     """Mean absolute pixel error, pixels in [-1, 1]."""
+    reconstructed_share: Annotated[float, Field(gt=0, le=1)]
+    """Share of a step's clips that are quantised and reconstructed; the decoder's cost is proportional to it."""
     code_certainty: NonNegativeFloat
     """Entropy of each voxel's code in bits of nats per bit: low means decided bits."""
     code_diversity: NonNegativeFloat
@@ -55,6 +57,25 @@ class LossConfig(Section):
     cause: NonNegativeFloat
     """Cross-entropy of a linear layer on the mean latents, which names the cause of a simulated track: a real object
     or one of the ghosts. 0 makes the training self-supervised."""
+    cause_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    """Share of the truth that is spread over all causes alike, against memorising (Szegedy et al. 2016)."""
+
+
+class OptimizerConfig(Section):
+    """Muon for the kernels of convolutions, AdamW for all other weights."""
+
+    kernel_learning_rate: Annotated[float, Field(gt=0, lt=1)]
+    """Peak step size of Muon, scaled so that its steps are as long as AdamW's (Liu et al. 2025)."""
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    """Muon's, after Nesterov."""
+    learning_rate: Annotated[float, Field(gt=0, lt=1)]
+    """Peak step size of AdamW."""
+    adam_betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
+    """Decay of AdamW's running mean and running square of the gradient."""
+    weight_decay: NonNegativeFloat
+    """Decoupled weight decay of both."""
+    gradient_norm: PositiveFloat
+    """Gradients are scaled down to this global norm."""
 
 
 class TokenizerConfig(Section):
@@ -66,8 +87,8 @@ class TokenizerConfig(Section):
     """Weights of the loss terms."""
     pool_shards: PositiveInt
     """Scene shards, drawn at random, that training and validation clips are taken from."""
-    pool_tracks: PositiveInt
-    """Training tracks kept in memory; each takes up to `pool_frames` x 12 KB."""
+    pool_tracks: Annotated[dict[str, PositiveInt], Field(min_length=1)]
+    """Training tracks of each profile that are kept in memory, at most; each takes up to `pool_frames` x 12 KB."""
     pool_frames: PositiveInt
     """Consecutive frames kept of each pooled track, from a random start."""
     validation_tracks: PositiveInt
@@ -78,20 +99,16 @@ class TokenizerConfig(Section):
     """Resamplings of scenes behind every 95 % interval of the metrics."""
     recolouring: Annotated[float, Field(ge=0, lt=1)]
     """How much contrast, brightness and colour balance of the second view change; 0 leaves it as it is."""
+    shift_px: NonNegativeInt
+    """Each view of a clip is moved by up to so many pixels in both directions."""
     frames_per_step: PositiveInt
     """Frames of each of the two views in one step: 64 is 64 one-frame clips or 8 eight-frame clips."""
     steps: PositiveInt
     """Optimiser steps."""
     warmup_steps: NonNegativeInt
     """Steps of linear warm-up before the cosine decay of the learning rate to 0."""
-    learning_rate: Annotated[float, Field(gt=0, lt=1)]
-    """Peak step size of AdamW."""
-    adam_betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
-    """Decay of AdamW's running mean and running square of the gradient."""
-    weight_decay: NonNegativeFloat
-    """Decoupled weight decay of AdamW."""
-    gradient_norm: PositiveFloat
-    """Gradients are scaled down to this global norm."""
+    optimizer: OptimizerConfig
+    """Step sizes."""
     precision: Precision
     """Arithmetic of the convolutions in training; weights and losses are float32 always."""
     num_threads: PositiveInt

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from track_persistence.core.errors import DataError
 from track_persistence.core.files import code_digest, digest_of, file_digest
 from track_persistence.core.params import RunConfig
-from track_persistence.core.storage import read_provenance, read_scenes, shard_paths, write_features
+from track_persistence.core.storage import profile_of, read_scenes, shard_paths, write_features
 from track_persistence.core.types import FloatArray, LabelledFeatures, LabelledTrack
 from track_persistence.engine.shards import ShardJob, run_shards
 from track_persistence.magvit.config import ExtractConfig
@@ -56,17 +55,10 @@ def make_shard(shard: _Shard, path: Path) -> None:
         "architecture_digest": encoder.architecture_digest,
         "encoder_digest": encoder.digest,
         "precision": encoder.precision,
-        "profile": _profile_of(shard.scenes),
+        "profile": profile_of(shard.scenes),
     }
     tracks = encode_shard(encoder, shard.scenes, shard.config.dtype)
     write_features(path, tracks, encoder.dimension, shard.config.dtype, provenance)
-
-
-def _profile_of(scenes: Path) -> str:
-    provenance = read_provenance(scenes)
-    if "profile" not in provenance:
-        raise DataError(f"{scenes}: provenance names no profile; run generate again")
-    return provenance["profile"]
 
 
 def encode_shard(encoder: MagvitEncoder, scenes: Path, dtype: str) -> Iterator[LabelledFeatures]:
@@ -75,10 +67,11 @@ def encode_shard(encoder: MagvitEncoder, scenes: Path, dtype: str) -> Iterator[L
         labelled = [*scene.tracks[0], *scene.tracks[1]]
         features = encoder.encode([item.track.crops for item in labelled])
         for item, values in zip(labelled, features, strict=True):
-            yield _labelled_features(scene.scene_id, item, values, dtype)
+            yield labelled_features(scene.scene_id, item, values, dtype)
 
 
-def _labelled_features(scene_id: int, labelled: LabelledTrack, features: FloatArray, dtype: str) -> LabelledFeatures:
+def labelled_features(scene_id: int, labelled: LabelledTrack, features: FloatArray, dtype: str) -> LabelledFeatures:
+    """Return what is stored of a track: its features (T, D) as `dtype` in place of its crops, and all else it has."""
     track = labelled.track
     with np.errstate(over="ignore"):  # an overflow becomes infinity, which LabelledFeatures refuses by name
         stored = features.astype(dtype)

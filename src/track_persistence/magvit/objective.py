@@ -3,6 +3,8 @@
 N clips in the batch, T frames, L latent frames, D latent channels, K causes.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -54,23 +56,26 @@ def pair_loss(
 ) -> dict[str, Tensor]:
     """Return the terms of the loss by name and their weighted sum as `total`.
 
-    Both views are encoded; the first alone is quantised and reconstructed, which halves the decoder's cost.
+    Both views are encoded; of the first view `config.reconstructed_share` of the clips are quantised and reconstructed.
     """
     first, second = pair_videos(tokenizer, pair, device)
     count = len(first)
     latents, _ = tokenizer.encoder(torch.cat([first, second]))  # (2N, D, L, 4, 4)
-    quantized = tokenizer.quantizer(latents[:count])
+    shown = math.ceil(config.reconstructed_share * count)
+    quantized = tokenizer.quantizer(latents[:shown])
     reconstruction = tokenizer.decoder(quantized.codes)
     embeddings = clip_embeddings(latents)
     distinct = torch.from_numpy(pair.distinct).to(device)
     causes = torch.from_numpy(pair.causes).to(device).repeat(2)
     terms = {
-        "reconstruction": (reconstruction.float() - first).abs().mean(),
+        "reconstruction": (reconstruction.float() - first[:shown]).abs().mean(),
         "code_certainty": quantized.uncertainty,
         "code_diversity": -quantized.diversity,
         "commitment": quantized.commitment,
         "contrastive": info_nce(embeddings[:count], embeddings[count:], distinct, config.contrastive_temperature),
-        "cause": F.cross_entropy(cause_head(latents.float().mean(dim=(2, 3, 4))).float(), causes),
+        "cause": F.cross_entropy(
+            cause_head(latents.float().mean(dim=(2, 3, 4))).float(), causes, label_smoothing=config.cause_smoothing
+        ),
     }
     total = torch.stack([getattr(config, name) * term for name, term in terms.items()]).sum()
     return {**terms, "total": total}

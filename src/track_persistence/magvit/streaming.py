@@ -1,10 +1,11 @@
 """The causal encoder frame by frame: one new crop of every live track in, one feature of each out.
 
-B tracks in a pass, C channels, D feature width. Only for encoders without time stride: with one, a feature waits for
-frames that have not been seen yet.
+B tracks in a pass, D feature width, C0 and C1 channels of the first two levels. Only for encoders without time stride:
+with one, a feature waits for frames that have not been seen yet.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -18,11 +19,24 @@ from track_persistence.magvit.config import Precision
 from track_persistence.magvit.device import resolve_device
 from track_persistence.magvit.encoder import State
 from track_persistence.magvit.features import DTYPES, FRAMES_PER_PASS
+from track_persistence.magvit.levels import listening, texture_and_layout
 from track_persistence.magvit.tokenizer import TrackTokenizer, to_video
 
 Key = TypeVar("Key", bound=Hashable)
 """Type of whatever tells one live track from another, (camera, track id) say."""
 CROP_SHAPE = (CROP_SIZE_PX, CROP_SIZE_PX, 3)
+Found = TypeVar("Found")
+Encode = Callable[[Tensor, State | None], tuple[Sequence[Found], State]]
+"""From the newest frames (B, 3, 1, 64, 64) and the states to something of each track, and the new states."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the encoder gives of one frame: its feature (D,), texture (C0,) and layout (16 C1,), all float32."""
+
+    feature: FloatArray
+    texture: FloatArray
+    layout: FloatArray
 
 
 class StreamingEncoder:
@@ -58,7 +72,6 @@ class StreamingEncoder:
         """Whether the track was pushed and has not ended."""
         return key in self._rows
 
-    @torch.inference_mode()
     def push(self, crops_by_track: Mapping[Key, NDArray[np.uint8]]) -> dict[Key, FloatArray]:
         """Encode the newest crop (64, 64, 3) uint8 of each track given; returns their features (D,) float32.
 
@@ -66,6 +79,14 @@ class StreamingEncoder:
         The features are those of `MagvitEncoder.encode` on all crops of the track so far, but for rounding: which
         tracks share a pass changes the order of sums. Raises `DataError` on another shape or dtype.
         """
+        return self._push(crops_by_track, self._features)
+
+    def push_with_levels(self, crops_by_track: Mapping[Key, NDArray[np.uint8]]) -> dict[Key, Seen]:
+        """Do as `push`, and take from the same pass what `LevelEncoder` reads."""
+        return self._push(crops_by_track, self._features_and_levels)
+
+    @torch.inference_mode()
+    def _push(self, crops_by_track: Mapping[Key, NDArray[np.uint8]], encode: Encode[Found]) -> dict[Key, Found]:
         for key, crop in crops_by_track.items():
             check_array(f"crop of track {key}", crop, CROP_SHAPE, np.uint8)
         # In the order of the stacked states, so that a frame which shows all live tracks moves no state.
@@ -73,18 +94,27 @@ class StreamingEncoder:
         new = [key for key in crops_by_track if key not in self._rows]
         waiting = [key for key in self._rows if key not in crops_by_track]
         passes = [(keys, self._state_of(keys)) for keys in _chunks(known)] + [(keys, None) for keys in _chunks(new)]
-        features: dict[Key, FloatArray] = {}
+        found: dict[Key, Found] = {}
         states = []
         for keys, state in passes:
             video = to_video(np.stack([crops_by_track[key] for key in keys])[:, None], self._dtype, self._device)
-            latents, carried = self._encoder(video, state)  # (B, D, 1, 4, 4)
-            means = latents.float().mean(dim=(2, 3, 4)).cpu().numpy()  # (B, D)
-            features |= dict(zip(keys, means, strict=True))
+            rows, carried = encode(video, state)
+            found |= dict(zip(keys, rows, strict=True))
             states.append(carried)
         if waiting:
             states.append(self._state_of(waiting))
         self._keep([*known, *new, *waiting], states)
-        return features
+        return found
+
+    def _features(self, video: Tensor, state: State | None) -> tuple[Sequence[FloatArray], State]:
+        latents, carried = self._encoder(video, state)  # (B, D, 1, 4, 4)
+        return latents.float().mean(dim=(2, 3, 4)).cpu().numpy(), carried  # (B, D)
+
+    def _features_and_levels(self, video: Tensor, state: State | None) -> tuple[Sequence[Seen], State]:
+        with listening(self._encoder) as activations:
+            features, carried = self._features(video, state)
+        textures, layouts = texture_and_layout(activations)  # (B, 1, C0), (B, 1, 16 C1)
+        return [Seen(*row) for row in zip(features, textures[:, 0], layouts[:, 0], strict=True)], carried
 
     @torch.inference_mode()
     def end(self, keys: Iterable[Hashable]) -> None:

@@ -21,6 +21,7 @@ from track_persistence.magvit.config import TokenizerConfig
 from track_persistence.magvit.device import resolve_device
 from track_persistence.magvit.evaluate import evaluate
 from track_persistence.magvit.objective import fresh_cause_head, pair_loss
+from track_persistence.magvit.optimizer import KernelOptimizer
 from track_persistence.magvit.pictures import reconstruction_sheet
 from track_persistence.magvit.tokenizer import TrackTokenizer, fresh_tokenizer
 
@@ -36,7 +37,7 @@ class Training:
 
     tokenizer: TrackTokenizer
     cause_head: nn.Linear
-    optimizer: torch.optim.AdamW
+    optimizer: KernelOptimizer
     step: int
 
     def save(self, path: Path) -> None:
@@ -103,12 +104,7 @@ def train(
     """Train for `config.steps` steps, from `state_path` on where it exists; return the tokenizer, set to evaluate."""
     tokenizer = fresh_tokenizer(config.architecture, seed).to(device).train()
     cause_head = fresh_cause_head(config.architecture, seed).to(device)
-    optimizer = torch.optim.AdamW(
-        [*tokenizer.parameters(), *cause_head.parameters()],
-        lr=config.learning_rate,
-        betas=config.adam_betas,
-        weight_decay=config.weight_decay,
-    )
+    optimizer = KernelOptimizer([*tokenizer.parameters(), *cause_head.parameters()], config.optimizer)
     training = Training(tokenizer, cause_head, optimizer, step=0)
     if state_path.is_file():
         training.restore(state_path)
@@ -125,22 +121,16 @@ def train(
 
 def take_step(training: Training, config: TokenizerConfig, sampler: PairSampler, step: int) -> dict[str, float]:
     """Make optimiser step number `step`, counted from 0; returns the loss terms by name."""
-    tokenizer, optimizer = training.tokenizer, training.optimizer
+    tokenizer = training.tokenizer
     device = next(tokenizer.parameters()).device
-    for group in optimizer.param_groups:
-        group["lr"] = config.learning_rate * _schedule(step, config)
     with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
         terms = pair_loss(tokenizer, training.cause_head, sampler.draw(step), config.loss, device)
-    optimizer.zero_grad(set_to_none=True)
-    terms["total"].backward()  # type: ignore[no-untyped-call]
-    weights = [*tokenizer.parameters(), *training.cause_head.parameters()]
-    norm = torch.nn.utils.clip_grad_norm_(weights, config.gradient_norm)
+    norm = training.optimizer.step(terms["total"], _schedule(step, config))
     if not torch.isfinite(norm):
         raise TrackPersistenceError(
             f"tokenizer: step {step}: the gradient is not finite (loss {terms['total'].item():g}); "
-            "lower tokenizer.learning_rate"
+            "lower tokenizer.optimizer.kernel_learning_rate and learning_rate"
         )
-    optimizer.step()
     return {name: float(value.detach()) for name, value in terms.items()}
 
 

@@ -10,7 +10,7 @@ from track_persistence.report import ablation_tables, figures, scenario_figures,
 from track_persistence.report.analysis import analysis_of
 from track_persistence.report.config import ReportConfig
 from track_persistence.report.profile_section import leaning, sections_of
-from track_persistence.report.profiles import NAMES, PROFILES, profiles_of
+from track_persistence.report.profiles import NAMES, PROFILES, RECORDINGS, SOURCES, profiles_of
 from track_persistence.report.sources import Results
 from track_persistence.report.strips import Strip, jpeg_uri
 from track_persistence.report.values import lookup
@@ -38,6 +38,8 @@ def render(config: ReportConfig, results: Results, strips: list[Strip]) -> str:
         "verdicts": verdicts,
         "counts": {"met": 0, "missed": 0, "open": 0} | statuses,
         "leaning": leaning(results),
+        "has_recordings": RECORDINGS in results.train,
+        "learned_from": SOURCES[lookup(results.train, results.origins["train"], "training", "source")],
         "profiles": sections_of(results, str(config.early_frames)),
         "strips_by_outcome": _by_outcome(strips),
         "analyses": analysis_of(results.analysis, results.origins["analysis"]),

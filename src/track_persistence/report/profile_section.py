@@ -1,4 +1,4 @@
-"""The tables and figures of the page that are of one profile of the simulator."""
+"""The tables and figures of the page that are of one profile."""
 
 from typing import Any
 

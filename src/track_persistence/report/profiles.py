@@ -1,4 +1,4 @@
-"""The profiles of the simulator that results are scored apart by, and the part of a stage's numbers on one of them."""
+"""The profiles that results are scored apart by, and the part of a stage's numbers on one of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,14 +6,23 @@ from typing import Any
 from track_persistence.core.errors import StorageError
 
 Columns = Mapping[str, Sequence[str]]
-MATCHED, NOMINAL = "matched", "nominal"
-PROFILES = (MATCHED, NOMINAL)
-NAMES = {MATCHED: "Matched profile", NOMINAL: "Nominal profile"}
+MATCHED, NOMINAL, RECORDINGS = "matched", "nominal", "recordings"
+PROFILES = (MATCHED, NOMINAL, RECORDINGS)
+NAMES = {MATCHED: "Matched profile", NOMINAL: "Nominal profile", RECORDINGS: "Labelled recordings"}
 TEXTS = {
     MATCHED: "Real objects and ghosts last equally long, and their confidences and box sizes overlap. What length or "
     "confidence alone can tell is in the tables, beside the filter.",
     NOMINAL: "The recipe of the specification: real objects last long, ghosts are brief, noise is there for one frame. "
     "Counting frames nearly solves it, so what is said of whole tracks here says little about appearance.",
+    RECORDINGS: "Real footage, from one camera: a scene here is a block of time of a labelled recording. Its blocks "
+    "show the same place, whether they train or test, so what is said here holds for that place and detector alone. "
+    "Tracks without a clear label are left out, and false ones are clutter or, when brief, noise.",
+}
+# What `train.source` of the params is called.
+SOURCES = {
+    "simulation": "simulated scenes alone",
+    "recordings": "labelled recordings alone",
+    "both": "simulated scenes and labelled recordings",
 }
 
 

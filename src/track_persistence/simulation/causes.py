@@ -3,9 +3,7 @@
 T frames. A cause lives in a run of consecutive frames; what the detector makes of it is decided elsewhere.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +13,7 @@ from track_persistence.core.rig import StereoRig
 from track_persistence.core.types import Ghost, IntArray, Kind
 from track_persistence.simulation.appearance import Wardrobe
 from track_persistence.simulation.config import GenerateConfig
+from track_persistence.simulation.draws import pick
 from track_persistence.simulation.motion import Path, draw_path
 from track_persistence.simulation.optics import boxes_from_extents, meeting_points, to_camera, undistort, world_rays
 from track_persistence.simulation.painters import FlatPatch, Lighting, Painter, SolidPainter
@@ -24,10 +23,8 @@ from track_persistence.simulation.views import SeenParts, seen_parts
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-K = TypeVar("K", bound=str)
 OBJECT_SOLIDITY = 0.75
 OWN_SHADOW_SOFTNESS = 0.7
-CLEAR_ENOUGH = 0.5
 # Extents of a patch that comes too near a camera for an outline.
 EVERYWHERE = np.array([[-100.0, -100.0, 100.0, 100.0]])
 TRIES_PER_SHAPE = 12
@@ -79,13 +76,6 @@ def draw_frames(rng: np.random.Generator, limits: tuple[int, int], total: int) -
     length = int(rng.integers(limits[0], limits[1] + 1))
     start = int(rng.integers(0, total - length + 1))
     return np.arange(start, start + length, dtype=np.int32)
-
-
-def pick(rng: np.random.Generator, weights: Mapping[K, float]) -> K:
-    """Draw a key in proportion to its weight."""
-    names = sorted(weights)
-    shares = np.array([weights[name] for name in names])
-    return names[int(rng.choice(len(names), p=shares / shares.sum()))]
 
 
 def inside_image(boxes: Array, size_px: tuple[int, int]) -> bool:
@@ -283,6 +273,6 @@ def all_clear(causes: list[Cause], config: GenerateConfig) -> bool:
     for camera in (0, 1):
         for cause, shares in zip(causes, visible_shares(causes, camera), strict=True):
             limits = config.tracks.persistent_frames if cause.kind is Kind.PERSISTENT else config.tracks.brief_frames
-            if (shares > CLEAR_ENOUGH).sum() < limits[0]:
+            if (shares > config.tracks.clear_share).sum() < limits[0]:
                 return False
     return True

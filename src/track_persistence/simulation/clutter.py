@@ -13,25 +13,22 @@ from track_persistence.simulation.causes import (
     Setting,
     boxes_of,
     own_shadow,
-    pick,
     ray_between,
     see_both,
     smears,
 )
 from track_persistence.simulation.clutter_pictures import bush, cone, poster, sign
+from track_persistence.simulation.draws import log_uniform, pick
 from track_persistence.simulation.ghost_config import CausesConfig, Thing
 from track_persistence.simulation.lasting import (
     Look,
     Pair,
-    Unpainted,
     every_frame,
-    finished,
     images_of,
-    log_uniform,
     mostly_inside,
     normalised,
-    prop,
     standing,
+    staying,
 )
 from track_persistence.simulation.motion import Path
 from track_persistence.simulation.optics import boxes_from_extents, to_camera
@@ -90,33 +87,11 @@ def try_clutter(
         made = _cut_out_thing(rng, setting, thing, (height, sway), path)
     else:
         made = _solid_thing(rng, setting, thing, height, path)
-    return None if made is None else _reported(setting, config, made, frames)
-
-
-def _reported(
-    setting: Setting, config: CausesConfig, made: tuple[Painter, Pair, Pair], frames: IntArray
-) -> tuple[Cause, ...] | None:
-    """The thing for all frames of the scene, and the ghost for those in which it is taken for an object."""
-    painter, boxes, depths = made
-    ones = np.ones(len(frames))
-    ghost = finished(
-        setting,
-        config,
-        Look(
-            Ghost.CLUTTER,
-            frames,
-            (boxes[0][frames], boxes[1][frames]),
-            ones,
-            Unpainted(),
-            frames[:0],
-            depths_m=(depths[0][frames], depths[1][frames]),
-        ),
-    )
-    if ghost is None:
+    if made is None:
         return None
-    life = every_frame(setting)
-    thing = Look(Ghost.CLUTTER, life, boxes, np.ones(len(life)), painter, life[:0], depths_m=depths)
-    return ghost, prop(setting, thing, OBJECT_SOLIDITY)
+    painter, boxes, depths = made
+    look = Look(Ghost.CLUTTER, path.frames, boxes, np.ones(len(path.frames)), painter, frames[:0], depths_m=depths)
+    return staying(setting, config, look, frames, OBJECT_SOLIDITY)
 
 
 def _solid_thing(

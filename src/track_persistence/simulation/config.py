@@ -53,6 +53,8 @@ class TracksConfig(Section):
     """Observed frames of a persistent track, both ends included."""
     brief_frames: FrameRange
     """Observed frames of a brief track (reflection, glare, shadow), both ends included."""
+    clear_share: Share
+    """A cause is clear where more than this share of its box is hidden by nothing; it is for its fewest frames."""
 
     @model_validator(mode="after")
     def _mix_sums_to_one(self) -> "TracksConfig":
@@ -89,6 +91,8 @@ class ObjectsConfig(Section):
     """Standard deviation of the turning rate, radians per second."""
     minimum_size_px: PositiveFloat
     """Smallest box side of an object, pixels."""
+    hidden_share: Share
+    """The truth calls an object hidden where no more than this share of its box is free of what stands before it."""
     attempts: PositiveInt
     """Trajectories tried before the settings are called impossible."""
 
@@ -118,6 +122,10 @@ class GhostsConfig(Section):
     """Half length of a shadow on the ground, metres."""
     shadow_strength: ShareRange
     """Share of the light that a shadow takes away."""
+    smallest_side_px: PositiveFloat
+    """Shortest side of a ghost's box, pixels."""
+    smallest_share: Share
+    """Smallest share of a reflection that is left inside its pane."""
     drift_mps: NonNegativeFloat
     """Largest speed of a glare or shadow along its surface, metres per second."""
 
@@ -155,6 +163,8 @@ class DetectorConfig(Section):
     """Standard deviation of the logit between frames of a track."""
     noise_size_px: PositiveRange
     """Box side of a false alarm, log-uniform, pixels."""
+    noise_covered_share: Share
+    """Largest share of a false alarm that a cause covers; when 20 draws have more, the last one stands."""
     noise_blob_share: Share
     """Share of false alarms that sit on a speck (insect, leaf, dirt); the others sit on plain background."""
 

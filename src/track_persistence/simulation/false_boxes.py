@@ -10,7 +10,6 @@ from track_persistence.simulation.matched_config import TrackerErrorsConfig
 
 Array = NDArray[np.float64]
 TRIES = 200
-SWITCH_FRAMES = 2
 LARGEST_OFFSET = 1.2
 
 
@@ -57,8 +56,8 @@ def covered_shares(first: Array, second: Array) -> Array:
     return shares
 
 
-def switched(rng: np.random.Generator, boxes_xywh_px: Array, after: int) -> Array:
-    """Boxes (T, 4) that follow an object for `after` frames, then leave it sideways and stay on the background."""
+def switched(rng: np.random.Generator, boxes_xywh_px: Array, after: int, way_frames: int) -> Array:
+    """Boxes (T, 4) that follow an object for `after` frames, then go aside in `way_frames` and stay there."""
     count = len(boxes_xywh_px)
     if count <= after:
         return boxes_xywh_px
@@ -66,7 +65,7 @@ def switched(rng: np.random.Generator, boxes_xywh_px: Array, after: int) -> Arra
     size = last[2:] * np.exp(rng.uniform(-0.3, 0.3, 2))
     side = 1.0 if rng.random() < 0.5 else -1.0
     away = np.array([side * rng.uniform(1.0, 1.8), rng.uniform(-0.3, 0.3)]) * last[2:]
-    share = np.minimum(np.arange(1, count - after + 1) / SWITCH_FRAMES, 1.0)[:, None]
+    share = np.minimum(np.arange(1, count - after + 1) / way_frames, 1.0)[:, None]
     wander = rng.normal(0, 0.01, (count - after, 2)).cumsum(axis=0) * last[2:]
     middle = last[:2] + last[2:] / 2 + share * away + wander
     sizes = last[2:] * (1 - share) + size * share

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from track_persistence.core.rig import Camera
 from track_persistence.core.types import Ghost, IntArray
 from track_persistence.simulation.causes import Cause, Setting
+from track_persistence.simulation.draws import log_uniform
 from track_persistence.simulation.ghost_config import CausesConfig
 from track_persistence.simulation.glow_painters import FlarePainter, FlareStyle
 from track_persistence.simulation.lasting import (
@@ -17,7 +18,6 @@ from track_persistence.simulation.lasting import (
     envelope,
     fading,
     finished,
-    log_uniform,
     middles_and_halves,
     mostly_inside,
 )
@@ -61,7 +61,15 @@ def try_flare(
     light = strength * log_uniform(rng, flare.brightness)
     painter = FlarePainter(centres, radii, light, _style(rng), _companions(rng), (lines[0], lines[1]))
     depths = np.full(len(frames), IN_THE_LENS_M)
-    look = Look(Ghost.FLARE, frames, boxes, strength, painter, fading(frames, strength), depths_m=(depths, depths))
+    look = Look(
+        Ghost.FLARE,
+        frames,
+        boxes,
+        strength,
+        painter,
+        fading(config.envelope, frames, strength),
+        depths_m=(depths, depths),
+    )
     cause = finished(setting, config, look)
     return None if cause is None else (cause,)
 

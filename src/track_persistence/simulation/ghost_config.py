@@ -21,6 +21,10 @@ class EnvelopeConfig(Section):
     """Largest relative swing of the strength in between."""
     flicker_frames: PositiveRange
     """Period of that swing, frames."""
+    faintest: Share
+    """Strength at which a rising ghost is first reported, as a share of its full strength."""
+    faded: Share
+    """A ghost shows that it is one while its strength is below this share of its greatest."""
 
 
 class PresenceConfig(Section):

@@ -18,11 +18,11 @@ from track_persistence.simulation.causes import (
     draw_frames,
     flat_patches,
     inside_image,
-    pick,
     ray_between,
     see_both,
     smears,
 )
+from track_persistence.simulation.draws import pick
 from track_persistence.simulation.motion import draw_path
 from track_persistence.simulation.optics import (
     boxes_from_extents,
@@ -36,8 +36,6 @@ from track_persistence.simulation.shapes import Form, draw_shape, posed
 from track_persistence.simulation.views import seen_parts
 
 Array = NDArray[np.float64]
-SMALLEST_PX = 10.0
-SMALLEST_VISIBLE_SHARE = 0.4
 PANE_GAP_M = 0.03
 # What a pane shows stands in the open, lit from the front.
 MIRRORED_AMBIENT = 0.8
@@ -75,8 +73,9 @@ def place_ghost(rng: np.random.Generator, setting: Setting, others: list[Cause])
 def _cause(
     setting: Setting, ghost: Ghost, frames: IntArray, boxes: tuple[Array, Array], strength: Array, painter: Painter
 ) -> Cause | None:
+    smallest_px = setting.config.ghosts.smallest_side_px
     for box in boxes:
-        if not inside_image(box, setting.config.rig.image_size_px) or box[:, 2:].min() < SMALLEST_PX:
+        if not inside_image(box, setting.config.rig.image_size_px) or box[:, 2:].min() < smallest_px:
             return None
     first, second = (box[:, :2] + box[:, 2:] / 2 for box in boxes)
     positions = meeting_points(setting.rig, (first, second))
@@ -109,7 +108,8 @@ def _try_reflection(rng: np.random.Generator, setting: Setting, frames: IntArray
     if seen is None:
         return None
     panes = [_normalised(setting, number, corners) for number in (0, 1)]
-    boxes = _cut(boxes_of(rig, seen), (_bounds(setting, 0, panes[0]), _bounds(setting, 1, panes[1])))
+    bounds = _bounds(setting, 0, panes[0]), _bounds(setting, 1, panes[1])
+    boxes = _cut(boxes_of(rig, seen), bounds, config.smallest_share)
     if boxes is None:
         return None
     strength = fade(rng, len(frames))
@@ -145,14 +145,14 @@ def _bounds(setting: Setting, number: int, normalised: Array) -> Array:
     return bounds
 
 
-def _cut(boxes: tuple[Array, Array], panes: tuple[Array, Array]) -> tuple[Array, Array] | None:
+def _cut(boxes: tuple[Array, Array], panes: tuple[Array, Array], smallest_share: float) -> tuple[Array, Array] | None:
     """Cut the boxes (T, 4) to the panes' boxes (4,); None when too little is left in a frame."""
     cut = []
     for box, pane in zip(boxes, panes, strict=True):
         low = np.maximum(box[:, :2], pane[:2])
         high = np.minimum(box[:, :2] + box[:, 2:], pane[:2] + pane[2:])
         size = high - low
-        if (size <= 1).any() or (size.prod(axis=1) < SMALLEST_VISIBLE_SHARE * box[:, 2:].prod(axis=1)).any():
+        if (size <= 1).any() or (size.prod(axis=1) < smallest_share * box[:, 2:].prod(axis=1)).any():
             return None
         cut.append(np.concatenate([low, size], axis=1))
     return cut[0], cut[1]

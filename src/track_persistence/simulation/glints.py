@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from track_persistence.core.rig import Camera
 from track_persistence.core.types import Ghost, IntArray
 from track_persistence.simulation.causes import Cause, Setting, flat_patches, ray_between
+from track_persistence.simulation.draws import log_uniform
 from track_persistence.simulation.ghost_config import CausesConfig, GlintConfig
 from track_persistence.simulation.glow_painters import SparklePainter, WaterPainter
 from track_persistence.simulation.lasting import (
@@ -19,7 +20,6 @@ from track_persistence.simulation.lasting import (
     fading,
     finished,
     images_of,
-    log_uniform,
     mostly_inside,
     normalised,
     prop,
@@ -71,7 +71,7 @@ def try_glint(
         (boxes[0], boxes[1]),
         strength,
         painter,
-        fading(frames, strength),
+        fading(config.envelope, frames, strength),
         depths_m=(far[0], far[1]),
     )
     ghost = finished(setting, config, look)

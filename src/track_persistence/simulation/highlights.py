@@ -18,6 +18,7 @@ from track_persistence.simulation.causes import (
     see_both,
     smears,
 )
+from track_persistence.simulation.draws import log_uniform
 from track_persistence.simulation.ghost_config import CausesConfig
 from track_persistence.simulation.glow_painters import GlowPainter, GlowStyle, HighlightPainter
 from track_persistence.simulation.lasting import (
@@ -28,13 +29,14 @@ from track_persistence.simulation.lasting import (
     every_frame,
     fading,
     finished,
+    held,
     images_of,
-    log_uniform,
     middles_and_halves,
     mostly_inside,
     normalised,
     prop,
     standing,
+    staying,
     warm_colour,
 )
 from track_persistence.simulation.motion import Path, draw_path
@@ -90,7 +92,9 @@ def try_specular(
     strength = envelope(rng, config.envelope, len(frames))
     light = strength * rng.uniform(*GLOSS)
     painter = HighlightPainter(painted[0], painted[1], light, bloom, warm_colour(rng, 0.3))
-    look = Look(Ghost.SPECULAR, frames, boxes, strength, painter, fading(frames, strength), depths_m=depths)
+    look = Look(
+        Ghost.SPECULAR, frames, boxes, strength, painter, fading(config.envelope, frames, strength), depths_m=depths
+    )
     ghost = finished(setting, config, look)
     if ghost is None:
         return None
@@ -199,13 +203,20 @@ def try_glare(
     if rng.random() < glare.pair_share:
         apart = np.array([[-1.0, 0.0], [1.0, 0.0]]) * rng.uniform(0.25, 0.5) + rng.uniform(-0.05, 0.05, (2, 2))
     size = log_uniform(rng, glare.size_px)
-    return _lamp(rng, setting, config, (Ghost.GLARE, frames, path.positions_m), (size, apart))
+    pixels = images_of(setting, path.positions_m)
+    if pixels is None or not mostly_inside(setting, pixels, config.presence.present_share):
+        return None
+    strength = envelope(rng, config.envelope, len(frames))
+    boxes, painter = _bloom(rng, setting, pixels, strength, (size, apart))
+    fades = fading(config.envelope, frames, strength)
+    cause = finished(setting, config, Look(Ghost.GLARE, frames, boxes, strength, painter, fades))
+    return None if cause is None else (cause,)
 
 
 def try_static_glare(
     rng: np.random.Generator, setting: Setting, config: CausesConfig, frames: IntArray
 ) -> tuple[Cause, ...] | None:
-    """A lamp or the reflection of one that stays, or a patch of sun on the wall or the ground."""
+    """A lamp or the reflection of one that stays for the whole scene, or a patch of sun on the wall or the ground."""
     glare, place = config.static_glare, setting.place
     if rng.random() < glare.patch_share:
         return try_sun_patch(rng, setting, config, frames)
@@ -213,30 +224,23 @@ def try_static_glare(
     away = log_uniform(rng, (nearest, min(farthest, place.wall_m)))
     ray = ray_between(setting.rig, rng.uniform((0, 0), setting.config.rig.image_size_px))
     point = np.array([ray[0] * away, place.ground_m - rng.uniform(*glare.lamp_height_m), away])
-    points = np.tile(point, (len(frames), 1))
-    size = log_uniform(rng, glare.size_px)
-    return _lamp(rng, setting, config, (Ghost.STATIC_GLARE, frames, points), (size, np.zeros((1, 2))))
-
-
-def _lamp(
-    rng: np.random.Generator,
-    setting: Setting,
-    config: CausesConfig,
-    life: tuple[Ghost, IntArray, Array],
-    bloom: tuple[float, Array],
-) -> tuple[Cause, ...] | None:
-    """Bloom of size (pixels) and parts (N, 2) around a point that moves along (T, 3)."""
-    ghost, frames, points = life
-    pixels = images_of(setting, points)
+    life, size = every_frame(setting), log_uniform(rng, glare.size_px)
+    pixels = images_of(setting, np.tile(point, (len(life), 1)))
     if pixels is None or not mostly_inside(setting, pixels, config.presence.present_share):
         return None
-    strength = envelope(rng, config.envelope, len(frames))
+    strength = held(setting, frames, envelope(rng, config.envelope, len(frames)))
+    boxes, painter = _bloom(rng, setting, pixels, strength, (size, np.zeros((1, 2))))
+    return staying(setting, config, Look(Ghost.STATIC_GLARE, life, boxes, strength, painter, life[:0]), frames, 0.0)
+
+
+def _bloom(
+    rng: np.random.Generator, setting: Setting, pixels: Pair, strength: Array, bloom: tuple[float, Array]
+) -> tuple[Pair, GlowPainter]:
+    """Boxes (T, 4) and the painter of a light at pixels (T, 2); bloom: its size in pixels and its parts (N, 2)."""
     half = bloom[0] / 2 * (0.6 + 0.4 * np.sqrt(strength))[:, None] * np.array([1.0, rng.uniform(0.85, 1.1)])
     boxes = boxes_around(pixels, half)
     centres, radii = middles_and_halves(setting, boxes)
-    painter = GlowPainter(centres, radii, strength, _glow_style(rng), bloom[1])
-    cause = finished(setting, config, Look(ghost, frames, boxes, strength, painter, fading(frames, strength)))
-    return None if cause is None else (cause,)
+    return boxes, GlowPainter(centres, radii, strength, _glow_style(rng), bloom[1])
 
 
 def _glow_style(rng: np.random.Generator) -> GlowStyle:

@@ -3,7 +3,7 @@
 T frames.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,6 @@ from track_persistence.simulation.views import NEAREST_M, Window
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Pair = tuple[Array, Array]
-FADED = 0.7
-# Fainter than this share of its full strength nothing is detected.
-FAINTEST = 0.2
 # A box that is out of sight still needs a side; this one lies at the image's edge.
 UNSEEN_SIDE_PX = 1.0
 # How far around the image a body that casts a shadow or a reflection has to stay out of sight.
@@ -54,11 +51,6 @@ class Look:
     bounds_xywh_px: Pair | None = None
 
 
-def log_uniform(rng: np.random.Generator, limits: tuple[float, float]) -> float:
-    """Draw a positive number whose logarithm is uniform between the limits."""
-    return float(np.exp(rng.uniform(*np.log(limits))))
-
-
 def envelope(rng: np.random.Generator, config: EnvelopeConfig, count: int) -> Array:
     """Strength (T,) in (0, 1] over `count` frames: rises, flickers slowly, falls; either end may be at full height."""
     time = np.arange(count) + 0.5
@@ -69,14 +61,20 @@ def envelope(rng: np.random.Generator, config: EnvelopeConfig, count: int) -> Ar
         length = rng.uniform(*config.onset_frames)
         if rng.random() >= config.standing_share:
             rise = np.sin(np.pi / 2 * np.minimum(since / length, 1))
-            strength = strength * (FAINTEST + (1 - FAINTEST) * rise)
+            strength = strength * (config.faintest + (1 - config.faintest) * rise)
     return strength
 
 
-def fading(frames: IntArray, strength: Array) -> IntArray:
+def fading(config: EnvelopeConfig, frames: IntArray, strength: Array) -> IntArray:
     """Return the frames in which a ghost comes or goes: its strength (T,) is clearly below its greatest."""
-    faded: IntArray = frames[strength < FADED * strength.max()]
+    faded: IntArray = frames[strength < config.faded * strength.max()]
     return faded
+
+
+def held(setting: Setting, frames: IntArray, strength: Array) -> Array:
+    """Strength over all frames of the scene: that of `frames` (T,), and what it is at their ends before and after."""
+    last = setting.config.frames_per_sequence - 1
+    return np.pad(strength, (int(frames[0]), last - int(frames[-1])), mode="edge")
 
 
 def warm_colour(rng: np.random.Generator, spread: float) -> Plane:
@@ -228,3 +226,30 @@ def prop(setting: Setting, look: Look, solidity: float) -> Cause:
         evidence_frames=look.evidence_frames,
         is_prop=True,
     )
+
+
+def staying(
+    setting: Setting, config: CausesConfig, whole: Look, frames: IntArray, solidity: float
+) -> tuple[Cause, Cause] | None:
+    """Return what is there for all frames of the scene as the ghost of `frames`, when it is reported, and the prop.
+
+    whole: its look over the scene; without depths it is painted where it is in the first of `frames`.
+    """
+    (first, second), strength = whole.boxes_xywh_px, whole.strength[frames]
+    depths = whole.depths_m
+    look = replace(
+        whole,
+        frames=frames,
+        boxes_xywh_px=(first[frames], second[frames]),
+        strength=strength,
+        painter=Unpainted(),
+        evidence_frames=fading(config.envelope, frames, strength),
+        depths_m=None if depths is None else (depths[0][frames], depths[1][frames]),
+    )
+    ghost = finished(setting, config, look)
+    if ghost is None:
+        return None
+    if depths is None:
+        near, far = (np.full(len(whole.frames), depth[0]) for depth in ghost.depths_m)
+        depths = near, far
+    return ghost, prop(setting, replace(whole, depths_m=depths), solidity)

@@ -22,10 +22,19 @@ class Life:
     frames: IntArray
     windows: tuple[tuple[range, ...], tuple[range, ...]]
 
+    def is_in_view(self, present: tuple[Flags, Flags], least_share: float) -> bool:
+        """Whether the thing is in view, `present` (T,) per camera, in at least that share of every window."""
+        start = int(self.frames[0])
+        return all(
+            flags[window.start - start : window.stop - start].mean() >= least_share
+            for flags, windows in zip(present, self.windows, strict=True)
+            for window in windows
+        )
 
-def draw_life(rng: np.random.Generator, config: LivesConfig, total: int, most_fragments: int | None = None) -> Life:
+
+def draw_life(rng: np.random.Generator, config: LivesConfig, total: int) -> Life:
     """Draw a life inside a sequence of `total` frames; what does not fit is drawn again."""
-    shares = np.array(config.fragments[:most_fragments])
+    shares = np.array(config.fragments)
     for _ in range(TRIES):
         count = 1 + int(rng.choice(len(shares), p=shares / shares.sum()))
         lengths = [draw_length(rng, config.length_frames) for _ in range(count)]

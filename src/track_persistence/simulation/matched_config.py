@@ -2,7 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from track_persistence.core.params import Section
 from track_persistence.simulation.config_types import FrameRange, PositiveRange, Share, ShareRange
@@ -56,6 +64,8 @@ class LivesConfig(Section):
     """Standard deviation by which a fragment begins earlier or later in each camera."""
     camera_length_spread: NonNegativeFloat
     """Standard deviation of the logarithm of a fragment's length between the cameras."""
+    in_view_share: Share
+    """Smallest share of each fragment's frames in which a thing is in view; a draw with less is thrown away."""
     one_camera_share: Share
     """Probability that only one of the cameras reports a fragment."""
     miss_share: ShareRange
@@ -90,10 +100,21 @@ class TrackerErrorsConfig(Section):
     """Side of a duplicate box relative to that of its object, log-uniform."""
     duplicate_both_share: Share
     """Probability that both cameras report the same duplicate."""
+    duplicate_own_share: Share
+    """Probability that the object of a duplicate is also reported with its own box."""
+    merged_covered_share: Share
+    """Two objects merge when, in the median frame, each camera sees less than this share of the smaller box covered."""
     merged_own_share: Share
     """Probability that each of the two merged objects is also reported alone."""
     switch_after_frames: FrameRange
     """Frames of an ID switch that still show the object, cut to less than half of the track."""
+    switch_way_frames: PositiveInt
+    """Frames that the box takes from the object to the background."""
+
+    @property
+    def shortest_switch_frames(self) -> int:
+        """Frames of the shortest track of which an ID switch shows its object for less than half."""
+        return 2 * self.switch_after_frames[0] + 1
 
 
 class MatchedDetectorConfig(Section):
@@ -128,3 +149,13 @@ class MatchedConfig(Section):
     tracker: TrackerErrorsConfig
     detector: MatchedDetectorConfig
     nuisances: NuisancesConfig
+
+    @model_validator(mode="after")
+    def _tracks_have_room_for_a_switch(self) -> "MatchedConfig":
+        shortest, longest = self.tracker.shortest_switch_frames, self.lives.length_frames[1]
+        if self.kinds.get("id_switch", 0) > 0 and longest < shortest:
+            raise ValueError(
+                f"lives.length_frames ends at {longest}, below the {shortest} frames that tracker.switch_after_frames "
+                "needs; raise it or set kinds.id_switch to 0"
+            )
+        return self

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from track_persistence.core.errors import DataError
 from track_persistence.core.types import Ghost, Kind, LabelledTrack, StereoScene, Trajectory
 from track_persistence.simulation.appearance import Wardrobe
-from track_persistence.simulation.causes import Cause, Setting, pick, visible_shares
+from track_persistence.simulation.causes import Cause, Setting, visible_shares
 from track_persistence.simulation.clutter import try_clutter
 from track_persistence.simulation.config import GenerateConfig
+from track_persistence.simulation.draws import pick
 from track_persistence.simulation.false_boxes import covered_shares, duplicate_offset
 from track_persistence.simulation.film import Film
 from track_persistence.simulation.flare import try_flare
@@ -27,15 +28,11 @@ from track_persistence.simulation.nuisances import CameraNuisances, draw_nuisanc
 from track_persistence.simulation.optics import build_rig
 from track_persistence.simulation.place import decorate, draw_place, render_place
 from track_persistence.simulation.reports import Reporter, Thing
-from track_persistence.simulation.scene import FULLY_HIDDEN
 from track_persistence.simulation.sensor import draw_sensor
 from track_persistence.simulation.shadows import try_shadow
-from track_persistence.simulation.wanderers import LEAST_PRESENT_SHARE, place_company, place_post, place_wanderer
+from track_persistence.simulation.wanderers import place_company, place_post, place_wanderer
 
 Array = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-SHORTEST_SWITCH_FRAMES = 3
-MOST_COVERED = 0.3
 MAKERS = {
     Ghost.REFLECTION: try_reflection,
     Ghost.WINDOW: try_window,
@@ -150,15 +147,20 @@ def _object_id(index: int, thing: Thing, object_ids: NDArray[np.int64]) -> int |
 def _truth(
     stage: Stage, visible: tuple[list[Array], list[Array]], object_ids: NDArray[np.int64]
 ) -> tuple[Trajectory, ...]:
+    """Return the paths of all real objects; those that no track shows have the numbers after the tracked things'."""
+    tracked = {
+        thing.row: int(object_ids[index]) for index, thing in enumerate(stage.things) if thing.label is Ghost.NONE
+    }
+    real = [row for row, cause in enumerate(stage.causes) if cause.kind is Kind.PERSISTENT and not cause.is_prop]
+    untracked = [row for row in real if row not in tracked]
+    numbers = tracked | {row: len(stage.things) + number for number, row in enumerate(untracked)}
+    least_share = stage.matched.crowd.least_visible_share  # the detector reports an object from here on
     paths = []
-    for index, thing in enumerate(stage.things):
-        if thing.label is Ghost.NONE:
-            assert thing.row is not None
-            cause = stage.causes[thing.row]
-            assert cause.present is not None
-            seen = [visible[c][thing.row] > FULLY_HIDDEN for c in (0, 1)]
-            both = np.stack([seen[0] & cause.present[0], seen[1] & cause.present[1]], axis=1)
-            paths.append(Trajectory(int(object_ids[index]), cause.frames, cause.positions_m, both))
+    for row in real:
+        cause = stage.causes[row]
+        assert cause.present is not None
+        seen = [(visible[c][row] >= least_share) & cause.present[c] for c in (0, 1)]
+        paths.append(Trajectory(numbers[row], cause.frames, cause.positions_m, np.stack(seen, axis=1)))
     return tuple(sorted(paths, key=lambda path: path.object_id))
 
 
@@ -193,29 +195,20 @@ def _add_ghost(rng: np.random.Generator, stage: Stage, ghost: Ghost) -> None:
     """Add a ghost with a cause in the world."""
     life, config, maker = _life(rng, stage), stage.setting.config, MAKERS[ghost]
     for _ in range(config.objects.attempts):
-        quads = list(stage.setting.place.quads)
         made = maker(rng, stage.setting, stage.matched.causes, life.frames)
-        if made is not None and _tracked(made[0], life):
+        if made is not None and _in_view(stage, made[0], life):
             rows = [stage.add(cause) for cause in made]
             stage.things.append(Thing(ghost, life, _seed(rng), rows[0]))
             return
-        stage.setting.place.quads[:] = quads
     raise DataError(
         f"params.yaml: generate.matched.causes.{ghost.value}: none out of {config.objects.attempts} was in view while "
         f"it is tracked; widen its ranges or set matched.kinds.{ghost.value} to 0"
     )
 
 
-def _tracked(cause: Cause, life: Life) -> bool:
-    """Whether the ghost is in view in most frames of every window."""
-    if cause.present is None:
-        return True
-    start = int(life.frames[0])
-    return all(
-        present[window.start - start : window.stop - start].mean() >= LEAST_PRESENT_SHARE
-        for present, windows in zip(cause.present, life.windows, strict=True)
-        for window in windows
-    )
+def _in_view(stage: Stage, ghost: Cause, life: Life) -> bool:
+    assert ghost.present is not None
+    return life.is_in_view(ghost.present, stage.matched.lives.in_view_share)
 
 
 def _add_noise(rng: np.random.Generator, stage: Stage, ghost: Ghost) -> None:
@@ -231,12 +224,14 @@ def _add_false_box(rng: np.random.Generator, stage: Stage, ghost: Ghost) -> None
     crowd, tracker = stage.matched.crowd, stage.matched.tracker
     if ghost is Ghost.ID_SWITCH:
         low, high = lives.length_frames
-        lives = lives.model_copy(update={"length_frames": (max(low, SHORTEST_SWITCH_FRAMES), high)})
+        lives = lives.model_copy(update={"length_frames": (max(low, tracker.shortest_switch_frames), high)})
     for _ in range(stage.setting.config.objects.attempts):
         life = draw_life(rng, lives, total)
         cause, body = place_wanderer(rng, stage.setting, crowd, life)
         company = place_company(rng, stage.setting, crowd, life, body) if ghost is Ghost.MERGED else None
-        if ghost is not Ghost.MERGED or (company is not None and _side_by_side(cause, company)):
+        if ghost is not Ghost.MERGED or (
+            company is not None and _side_by_side(cause, company, tracker.merged_covered_share)
+        ):
             break
     else:
         raise DataError(
@@ -251,15 +246,16 @@ def _add_false_box(rng: np.random.Generator, stage: Stage, ghost: Ghost) -> None
         false_life = Life(life.frames, (life.windows[0], ()) if kept == 0 else ((), life.windows[1]))
     offset = duplicate_offset(rng, tracker) if ghost is Ghost.DUPLICATE else None
     stage.things.append(Thing(ghost, false_life, _seed(rng), row, other, offset))
+    own_share = tracker.merged_own_share if ghost is Ghost.MERGED else tracker.duplicate_own_share
     for real in (row, other):
-        if real is not None and ghost is not Ghost.ID_SWITCH and rng.random() < tracker.merged_own_share:
+        if real is not None and ghost is not Ghost.ID_SWITCH and rng.random() < own_share:
             stage.things.append(Thing(Ghost.NONE, life, _seed(rng), real))
 
 
-def _side_by_side(first: Cause, second: Cause) -> bool:
+def _side_by_side(first: Cause, second: Cause, covered_share: float) -> bool:
     """Whether both cameras see two objects: one that hides the other is one object to see."""
     return all(
-        float(np.median(covered_shares(one, two))) < MOST_COVERED
+        float(np.median(covered_shares(one, two))) < covered_share
         for one, two in zip(first.boxes_xywh_px, second.boxes_xywh_px, strict=True)
     )
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from track_persistence.core.types import Ghost, IntArray
-from track_persistence.simulation.causes import Cause, Setting, boxes_of, pick, ray_between, see_both, smears
+from track_persistence.simulation.causes import Cause, Setting, boxes_of, ray_between, see_both, smears
+from track_persistence.simulation.draws import log_uniform, pick
 from track_persistence.simulation.ghost_config import CausesConfig, PaneConfig
 from track_persistence.simulation.lasting import (
     Look,
@@ -21,7 +22,6 @@ from track_persistence.simulation.lasting import (
     finished,
     image_bounds,
     in_view,
-    log_uniform,
     normalised,
     prop,
     seen_through,
@@ -195,7 +195,7 @@ def _reported(setting: Setting, config: CausesConfig, pane: Pane, look: Look) ->
         left, present = seen_through(setting, config.presence, box, bounds)
         whole = clipped(box, image_bounds(setting))
         cut |= present & (left[:, 2:].prod(axis=1) < CUT_SHARE * whole[:, 2:].prod(axis=1))
-    evidence = np.union1d(look.frames[cut], fading(look.frames, look.strength)).astype(np.int32)
+    evidence = np.union1d(look.frames[cut], fading(config.envelope, look.frames, look.strength)).astype(np.int32)
     depths = tuple(
         np.full(len(look.frames), to_camera(camera, pane.middle_m[None])[0, 2] - IN_FRONT_M)
         for camera in setting.rig.cameras

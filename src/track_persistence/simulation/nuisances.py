@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from track_persistence.core.types import IntArray
+from track_persistence.simulation.draws import log_uniform
 from track_persistence.simulation.nuisance_config import (
     CameraNuisancesConfig,
     ClockConfig,
@@ -47,21 +48,6 @@ class Clock:
     def is_dropped(self, frame: int) -> bool:
         """Whether camera frame `frame` is missing for all tracks."""
         return bool(self.dropped[frame])
-
-    def is_repeat(self, frame: int) -> bool:
-        """Whether camera frame `frame` is the picture before it once more."""
-        return frame > 0 and bool(self.shown[frame] == self.shown[frame - 1])
-
-    def recorded(self, world_frames: IntArray) -> tuple[IntArray, IntArray]:
-        """Return the camera frames (N,) that show the ascending `world_frames`, and which of them each shows (N,).
-
-        Dropped frames are left out; a repeated picture shows the same world frame twice.
-        """
-        if len(world_frames) == 0:
-            return world_frames, np.empty(0, np.int32)
-        rows = np.minimum(np.searchsorted(world_frames, self.shown), len(world_frames) - 1)
-        frames = np.flatnonzero((world_frames[rows] == self.shown) & ~self.dropped)
-        return frames.astype(np.int32), rows[frames].astype(np.int32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +129,7 @@ def _camera(
     if is_dark:
         amplification = 2 ** rng.uniform(*config.light.dark_stops)
         gains = gains * 2 ** -rng.uniform(*config.light.dark_loss_stops)
-    coarse = _log_uniform(rng, own.coarse_factor) if rng.random() < own.coarse_share else 1.0
+    coarse = log_uniform(rng, own.coarse_factor) if rng.random() < own.coarse_share else 1.0
     kinds: list[VeilKind] = [*weather]
     if rng.random() < config.veils.lens_share:
         kinds.append("lens")
@@ -170,7 +156,7 @@ def _light_change(rng: np.random.Generator, config: LightNuisances, total: int) 
     if rng.random() >= config.change_share:
         return np.ones((total, 1))
     stops = rng.uniform(*config.change_stops) * rng.choice([-1, 1])
-    ramp = np.clip((np.arange(total) - rng.uniform(0, total)) / _log_uniform(rng, config.change_frames), 0, 1)
+    ramp = np.clip((np.arange(total) - rng.uniform(0, total)) / log_uniform(rng, config.change_frames), 0, 1)
     before = float(rng.integers(2))
     gain: Array = 2 ** (stops * (ramp - before))[:, None]
     return gain
@@ -228,11 +214,6 @@ def _draw_clock(rng: np.random.Generator, config: ClockConfig, total: int, ahead
     dropped = rng.random(total) < rng.uniform(*config.dropped)
     fresh = np.where(repeated, 0, np.arange(total))
     return Clock((np.maximum.accumulate(fresh) + ahead).astype(np.int32), dropped)
-
-
-def _log_uniform(rng: np.random.Generator, limits: tuple[float, float]) -> float:
-    low, high = np.log(limits)
-    return float(np.exp(rng.uniform(low, high)))
 
 
 def misaligned(rng: np.random.Generator, config: NuisancesConfig, boxes_xywh_px: Array) -> Array:

@@ -75,7 +75,8 @@ class Reporter:
         possible &= inside_shares(exact, size_px) >= crowd.smallest_share
         possible &= ~np.array([self.nuisances.clock.is_dropped(int(frame)) for frame in frames])
         seen = reported(rng, self.config.matched.lives, window, possible)
-        if len(seen) == 0:
+        # A switch of which only the frames on its object are left is none.
+        if len(seen) == 0 or seen[-1] < window.start + after:
             return None
         rows = seen - window.start
         lasting, nuisances = np.random.default_rng(thing.box_seed), self.config.matched.nuisances
@@ -112,7 +113,8 @@ class Reporter:
         """Return boxes (T, 4) without jitter, whether each can be reported (T,), and how clear it is (T,)."""
         if thing.row is None:
             detector = self.config.matched.detector
-            box = free_box(rng, self.film, detector.noise_size_px, int(frames[0]))
+            covered_share = self.config.detector.noise_covered_share
+            box = free_box(rng, self.film, detector.noise_size_px, covered_share, int(frames[0]))
             return (
                 drifting(rng, box, len(frames), detector.noise_drift_px),
                 np.ones(len(frames), bool),
@@ -125,8 +127,9 @@ class Reporter:
         if thing.offset is not None:
             return duplicated(boxes, thing.offset), possible, clear
         if thing.label is Ghost.ID_SWITCH:
-            possible[after:] = True
-            return switched(rng, boxes, after), possible, clear
+            # What it has left for the background nothing hides.
+            possible[after:], clear[after:] = True, 1.0
+            return switched(rng, boxes, after, self.config.matched.tracker.switch_way_frames), possible, clear
         return boxes, possible, clear
 
     def _of_cause(self, row: int, frames: IntArray) -> tuple[Array, Flags, Array]:

@@ -26,9 +26,7 @@ from track_persistence.simulation.sensor import draw_sensor
 from track_persistence.simulation.textures import random_colour
 
 Array = NDArray[np.float64]
-FULLY_HIDDEN = 0.1
 CROWDED_TRIES = 20
-CROWDED_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -81,17 +79,17 @@ def simulate_scene(config: GenerateConfig, scene_id: int, counts: TrackCounts, r
         )
         for number in (0, 1)
     )
-    return StereoScene(scene_id, rig, (first, second), _truth(causes, object_ids))
+    return StereoScene(scene_id, rig, (first, second), _truth(causes, object_ids, config.objects.hidden_share))
 
 
-def _truth(causes: list[Cause], object_ids: NDArray[np.int64]) -> tuple[Trajectory, ...]:
+def _truth(causes: list[Cause], object_ids: NDArray[np.int64], hidden_share: float) -> tuple[Trajectory, ...]:
     visible = [visible_shares(causes, camera) for camera in (0, 1)]
     truth = [
         Trajectory(
             int(object_ids[row]),
             cause.frames,
             cause.positions_m,
-            np.stack([visible[0][row], visible[1][row]], axis=1) > FULLY_HIDDEN,
+            np.stack([visible[0][row], visible[1][row]], axis=1) > hidden_share,
         )
         for row, cause in enumerate(causes)
         if cause.kind is Kind.PERSISTENT
@@ -141,7 +139,8 @@ def _cause_track(
 
 def _false_alarm(rng: np.random.Generator, film: Film, config: GenerateConfig, track_id: int) -> LabelledTrack:
     frame = int(rng.integers(config.frames_per_sequence))
-    box = free_box(rng, film, config.detector.noise_size_px, frame)
+    detector = config.detector
+    box = free_box(rng, film, detector.noise_size_px, detector.noise_covered_share, frame)
     speck = _speck(rng, film, box) if rng.random() < config.detector.noise_blob_share else None
     frames = np.array([frame], np.int32)
     track = Track(
@@ -155,12 +154,14 @@ def _false_alarm(rng: np.random.Generator, film: Film, config: GenerateConfig, t
     return LabelledTrack(track, Kind.NOISE, Ghost.NOISE, None, frames)
 
 
-def free_box(rng: np.random.Generator, film: Film, noise_size_px: tuple[float, float], frame: int) -> Array:
+def free_box(
+    rng: np.random.Generator, film: Film, noise_size_px: tuple[float, float], covered_share: float, frame: int
+) -> Array:
     """Draw a box (4,) that shows mostly background; in a crowded view the last draw stands."""
     others = [cause.boxes_xywh_px[film.number][index] for cause, index in film.alive(frame)]
     for _ in range(CROWDED_TRIES):
         box = false_alarm_box(rng, noise_size_px, film.camera.image_size_px)
-        if all(_covered_share(box, other) < CROWDED_SHARE for other in others):
+        if all(_covered_share(box, other) < covered_share for other in others):
             break
     return box
 

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from track_persistence.core.types import Ghost, IntArray
-from track_persistence.simulation.causes import Cause, Setting, flat_patches, pick, ray_between
+from track_persistence.simulation.causes import Cause, Setting, flat_patches, ray_between
+from track_persistence.simulation.draws import log_uniform, pick
 from track_persistence.simulation.ghost_config import CausesConfig
 from track_persistence.simulation.lasting import (
     Look,
@@ -17,7 +18,6 @@ from track_persistence.simulation.lasting import (
     finished,
     images_of,
     in_view,
-    log_uniform,
     mostly_inside,
 )
 from track_persistence.simulation.motion import draw_path
@@ -73,7 +73,9 @@ def try_shadow(
         (tuple(first for first, _ in soft), tuple(second for _, second in soft)),
         strength * rng.uniform(*config.shadow.strength),
     )
-    cause = finished(setting, config, Look(Ghost.SHADOW, frames, boxes, strength, painter, fading(frames, strength)))
+    cause = finished(
+        setting, config, Look(Ghost.SHADOW, frames, boxes, strength, painter, fading(config.envelope, frames, strength))
+    )
     return None if cause is None else (cause,)
 
 

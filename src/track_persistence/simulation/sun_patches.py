@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from track_persistence.core.types import Ghost, IntArray
 from track_persistence.simulation.causes import Cause, Setting, ray_between
+from track_persistence.simulation.draws import log_uniform
 from track_persistence.simulation.ghost_config import CausesConfig
 from track_persistence.simulation.glow_painters import SunPatchPainter
-from track_persistence.simulation.lasting import Look, envelope, fading, finished, log_uniform, normalised, warm_colour
+from track_persistence.simulation.lasting import Look, envelope, every_frame, held, normalised, staying, warm_colour
 from track_persistence.simulation.optics import boxes_from_extents
 
 Array = NDArray[np.float64]
@@ -23,12 +24,13 @@ EDGE_BLUR = (0.02, 0.15)
 def try_sun_patch(
     rng: np.random.Generator, setting: Setting, config: CausesConfig, frames: IntArray
 ) -> tuple[Cause, ...] | None:
-    """The sun through panes: slanted quadrangles of light."""
+    """The sun through panes: slanted quadrangles of light, there before and after a detector reports them."""
     glare = config.static_glare
     laid = _lay_out(rng, setting, log_uniform(rng, glare.size_px))
     if laid is None:
         return None
     middle, across, along = laid
+    life = every_frame(setting)
     panes, boxes, halves = [], [], []
     grid = _panes(rng)
     for camera in setting.rig.cameras:
@@ -37,13 +39,12 @@ def try_sun_patch(
         low, high = together.min(axis=0), together.max(axis=0)
         panes.append(tuple(corners))
         halves.append((high - low) / 2)
-        boxes.append(boxes_from_extents(camera, np.concatenate([low, high])[None]).repeat(len(frames), axis=0))
-    strength = envelope(rng, config.envelope, len(frames))
+        boxes.append(boxes_from_extents(camera, np.concatenate([low, high])[None]).repeat(len(life), axis=0))
+    strength = held(setting, frames, envelope(rng, config.envelope, len(frames)))
     gain, blur = strength * log_uniform(rng, glare.patch_gain), rng.uniform(*EDGE_BLUR)
     painter = SunPatchPainter((panes[0], panes[1]), gain, blur, (halves[0], halves[1]), warm_colour(rng, 0.15))
-    look = Look(Ghost.STATIC_GLARE, frames, (boxes[0], boxes[1]), strength, painter, fading(frames, strength))
-    cause = finished(setting, config, look)
-    return None if cause is None else (cause,)
+    look = Look(Ghost.STATIC_GLARE, life, (boxes[0], boxes[1]), strength, painter, life[:0])
+    return staying(setting, config, look, frames, 0.0)
 
 
 def _lay_out(rng: np.random.Generator, setting: Setting, size_px: float) -> tuple[Array, Array, Array] | None:

@@ -17,10 +17,10 @@ from track_persistence.simulation.causes import (
     Setting,
     boxes_of,
     object_cause,
-    pick,
     ray_between,
     see_both,
 )
+from track_persistence.simulation.draws import pick
 from track_persistence.simulation.lives import Life
 from track_persistence.simulation.matched_config import CrowdConfig
 from track_persistence.simulation.motion import Path, draw_path
@@ -29,7 +29,6 @@ from track_persistence.simulation.textures import mips
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-LEAST_PRESENT_SHARE = 0.8
 POST_TEXELS = 64
 POST_PATTERNS = ("plain", "plain", "bricks", "stripes", "gradient")
 
@@ -55,8 +54,8 @@ def place_wanderer(rng: np.random.Generator, setting: Setting, crowd: CrowdConfi
         path = _path(rng, setting, shape, life.frames, stands)
         if path is not None:
             body = posed(shape, path)
-            cause = _seen(setting, crowd, body)
-            if cause is not None and _in_view(cause, life):
+            cause = _seen(setting, crowd, body, life)
+            if cause is not None:
                 return cause, body
     raise DataError(
         f"params.yaml: generate.matched.crowd: no object out of {objects.attempts} was in view while it is tracked; "
@@ -74,8 +73,7 @@ def place_company(
     path = replace(leader.path, positions_m=leader.path.positions_m + away)
     if not _within(setting, shape, path):
         return None
-    cause = _seen(setting, crowd, posed(shape, path))
-    return cause if cause is not None and _in_view(cause, life) else None
+    return _seen(setting, crowd, posed(shape, path), life)
 
 
 def place_post(rng: np.random.Generator, setting: Setting, frames: IntArray) -> Cause | None:
@@ -118,7 +116,8 @@ def _within(setting: Setting, shape: Shape, path: Path) -> bool:
     return bool(z.min() >= nearest and z.max() <= min(farthest, setting.place.wall_m - shape.radius_m))
 
 
-def _seen(setting: Setting, crowd: CrowdConfig, body: Body) -> Cause | None:
+def _seen(setting: Setting, crowd: CrowdConfig, body: Body, life: Life) -> Cause | None:
+    """Return the body as the cameras see it; None when it is out of view while it is tracked."""
     seen = see_both(setting.rig, body.shape.parts, body.centres_m, body.axes_m)
     if seen is None:
         return None
@@ -128,15 +127,6 @@ def _seen(setting: Setting, crowd: CrowdConfig, body: Body) -> Cause | None:
     for box in boxes:
         large = box[:, 2:].min(axis=1) >= config.objects.minimum_size_px
         present.append(large & (inside_shares(box, config.rig.image_size_px) >= crowd.smallest_share))
+    if not life.is_in_view((present[0], present[1]), config.matched.lives.in_view_share):
+        return None
     return replace(object_cause(setting, body, seen, boxes), present=(present[0], present[1]))
-
-
-def _in_view(cause: Cause, life: Life) -> bool:
-    """Whether the object is in view in most frames of every window."""
-    assert cause.present is not None
-    start = int(life.frames[0])
-    return all(
-        present[window.start - start : window.stop - start].mean() >= LEAST_PRESENT_SHARE
-        for present, windows in zip(cause.present, life.windows, strict=True)
-        for window in windows
-    )

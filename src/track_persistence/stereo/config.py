@@ -1,4 +1,4 @@
-"""Params of association and triangulation."""
+"""Params of association, triangulation, smoothing, and of the errors that last."""
 
 from typing import Annotated, Literal
 
@@ -71,3 +71,27 @@ class SmoothingConfig(Section):
     """Passes of the iterated smoother; each one linearises about the path of the pass before."""
     max_sigma_m: PositiveFloat
     """A frame whose position is less certain than this in its worst direction is left out of the result, metres."""
+
+
+class BiasConfig(Section):
+    """Standard deviation of an error that the boxes of one thing keep up over a whole track, per image axis."""
+
+    pixel_sigma_px: NonNegativeFloat
+    """In pixels, for a box of no size (a camera that shakes slowly, say)."""
+    size_sigma: NonNegativeFloat
+    """What a box adds, as a share of its width along x and of its height along y; added in squares."""
+    cut_size_sigma: NonNegativeFloat
+    """What it adds along an axis on which the image's border cuts it off, as a share of its visible side."""
+
+
+class LastingConfig(Section):
+    """Errors that last as long as a track, so that more frames do not make its position surer."""
+
+    shared: BiasConfig
+    """Of one thing's boxes in all cameras alike: one detector, one rig. Two cameras cannot tell it from a place."""
+    own: BiasConfig
+    """Of each camera on its own; it moves the depth."""
+    border_px: NonNegativeFloat
+    """A box this close to the image's border is cut off, pixels."""
+    clock_sigma_frames: NonNegativeFloat
+    """Deviation of the time by which each further camera is ahead of the first, frames; 0 if they are in step."""

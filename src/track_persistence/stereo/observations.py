@@ -69,6 +69,17 @@ def check_in_image(camera: Camera, track: BoxTrack) -> None:
         )
 
 
+def cut_axes(camera: Camera, track: BoxTrack, border_px: float) -> NDArray[np.bool_]:
+    """Return along which axis, x and y, the image's border cuts the box off in each frame, (T, 2) bool.
+
+    A box that ends within `border_px` of the border counts as cut off.
+    """
+    # Pixel centres are whole numbers, so the image's edges lie half a pixel outside.
+    low = track.boxes_xywh_px[:, :2] + 0.5
+    high = low + track.boxes_xywh_px[:, 2:]
+    return np.asarray((low < border_px) | (high > np.array(camera.image_size_px) - border_px), np.bool_)
+
+
 def observe(members: Sequence[BoxTrack | None], config: StereoConfig) -> Observations:
     """Return what the cameras saw of one thing; `members` holds its track in each camera, None where there is none.
 

@@ -20,7 +20,7 @@ from track_persistence.stereo.geometry import (
     undistort_normalised,
 )
 from track_persistence.stereo.grouping import assign
-from track_persistence.stereo.observations import box_sigma_px
+from track_persistence.stereo.observations import box_sigma_px, cut_axes
 from track_persistence.stereo.pair_evidence import pair_evidence
 from track_persistence.stereo.pixels import BoolArray, FloatArray
 from track_persistence.stereo.scoring import score
@@ -105,11 +105,7 @@ def joint_rows(rig: StereoRig, partners: Sequence[Pair], stereo: StereoConfig, c
 
 def cut_off(camera: Camera, track: BoxTrack, config: SelfCheckConfig) -> BoolArray:
     """Return in which frames (T,) the image's border cuts the box off."""
-    # Pixel centres are whole numbers, so the image's edges lie half a pixel outside.
-    low = track.boxes_xywh_px[:, :2] + 0.5
-    high = low + track.boxes_xywh_px[:, 2:]
-    near = (low < config.border_px) | (high > np.array(camera.image_size_px) - config.border_px)
-    return np.asarray(near.any(axis=1), np.bool_)
+    return np.asarray(cut_axes(camera, track, config.border_px).any(axis=1), np.bool_)
 
 
 def _pair_rows(rig: StereoRig, pair: Pair, stereo: StereoConfig, config: SelfCheckConfig) -> tuple[FloatArray, ...]:

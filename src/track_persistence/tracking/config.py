@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from track_persistence.core.params import Section
-from track_persistence.stereo.config import SmoothingConfig, StereoConfig
+from track_persistence.stereo.config import LastingConfig, SmoothingConfig, StereoConfig
 
 Witness = Literal["appearance", "statistics", "geometry"]
 """Who says something about a track: its pixels, its boxes and confidences, or the geometry of its group."""
@@ -39,6 +39,8 @@ class TrackingConfig(Section):
     """Association and triangulation."""
     smoothing: SmoothingConfig
     """From the pixels of a group to its 3D path."""
+    lasting: LastingConfig | None
+    """Errors that more frames do not average away; null states the uncertainty without them."""
 
 
 def name_of(witnesses: Witnesses) -> str:

@@ -42,12 +42,15 @@ class PersistenceFilter:
         magvit_checkpoint: Path | str,
         device: str = "cpu",
         confidence_scale: ConfidenceScale | None = None,
+        profile: str | None = None,
     ) -> None:
         """Load both networks.
 
-        confidence_scale: of the detector's confidences, for a classifier that takes boxes and confidences as well.
-        Raises `DeviceError` when the device is absent, `CheckpointError` when the classifier was trained on another
-        encoder's features or needs a scale.
+        profile: the kind of scenes whose calibration and decision rule are used, None for the one that the checkpoint
+        was made to ship with. confidence_scale: of the detector's confidences, for a classifier that takes boxes and
+        confidences as well; None stands for that of a profile that is named. Raises `DeviceError` when the device is
+        absent, `CheckpointError` when the classifier was trained on another encoder's features, has not learned the
+        profile or needs a scale.
         """
         model_path, encoder_path = Path(model_checkpoint), Path(magvit_checkpoint)
         torch_device = resolve_device(device)
@@ -65,7 +68,7 @@ class PersistenceFilter:
                 f"{model_path}: metadata precision is {precision!r}; expected one of {get_args(Precision)}, run "
                 "extract and train again"
             )
-        self._reader = TrackReader(model_path, loaded, torch_device, confidence_scale)
+        self._reader = TrackReader(loaded, torch_device, confidence_scale, profile)
         self.threshold = self._reader.threshold
         self._is_causal = tokenizer.config.time_stride == 1
         self._tokenizer, self._precision, self._device = tokenizer, cast(Precision, precision), device
@@ -123,24 +126,21 @@ class PersistenceFilter:
 
         crops: (64, 64, 3) uint8 RGB by key, such as (camera, track id); give the tracks of all cameras at once, they
         share a pass. An unknown key begins a track; a live track that is not given was missed and waits. detections:
-        by the same keys, needed when the classifier takes boxes and confidences as well. with_attention costs a pass
-        of the transformer for each track.
+        by the same keys, needed when the classifier takes boxes and confidences as well; a filter that was adapted to a
+        site hears them, too, of tracks that have one with every crop. with_attention costs a pass of the transformer
+        for each track.
 
-        A running verdict is that of `predict` on the first `frames_read` crops, but for the rounding of another order
-        of sums (in bfloat16 some thousandths of the log-odds). These are all crops so far, save for a decided track of
-        more than 16 frames without attention, which is read anew with every second frame, of more than 32 with every
-        third, and so on. Of a track longer than any that the classifier was trained on, the newest frames are read.
-        Raises `CheckpointError` when the encoder has a time stride or the classifier holds
-        no decision rule, `DataError` on other pixels or missing detections.
+        A running verdict is that of `predict` on the first `frames_read` crops, or of `predict_tracks` where detections
+        are heard, but for the rounding of another order of sums (in bfloat16 some thousandths of the log-odds). These
+        are all crops so far, save for a decided track of more than 16 frames without attention, which the transformer
+        reads anew with every second frame, of more than 32 with every third, and so on. Of a track longer than any that
+        the classifier was trained on, it reads the newest frames. A site's adapter hears every frame.
+        Raises `CheckpointError` when the encoder has a time stride, `DataError` on other pixels or missing detections.
         """
-        if self._site is not None:
-            raise CheckpointError(
-                "update: the checkpoint is adapted to a site, and adapted filters judge whole tracks only; call "
-                "predict_tracks, or pass the checkpoint from before the adaptation"
-            )
         if self._online is None:
             stream = StreamingEncoder(self._tokenizer, self._precision, self._device)
-            self._online = OnlineTracks(None if self._reader.inputs == "no_pixels" else stream, self._reader)
+            blind = self._reader.inputs == "no_pixels" and self._site is None
+            self._online = OnlineTracks(None if blind else stream, self._reader, self._site)
         return self._online.update(crops, detections, with_attention)
 
     def end(self, keys: Iterable[Key]) -> dict[Key, RunningVerdict]:

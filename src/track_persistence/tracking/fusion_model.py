@@ -4,18 +4,16 @@ Witnesses that look at the same frames repeat each other, and each grows surer w
 of their log-odds would count both twice. A logistic model over their log-odds does not (stacking: Wolpert 1992).
 """
 
-import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from track_persistence.classifier.baselines import STATISTICS, no_pixel_statistics
-from track_persistence.core.errors import CheckpointError
-from track_persistence.core.files import write_text
 from track_persistence.core.types import BoxTrack
 from track_persistence.tracking.aged_logistic import AgedLogistic
 from track_persistence.tracking.config import FUSIONS, WITNESSES, Witnesses, name_of
+from track_persistence.tracking.stored_model import load_model, save_model
 
 
 class Stacker(BaseModel):
@@ -61,24 +59,12 @@ class FusionModel(BaseModel):
     @classmethod
     def load(cls, path: Path) -> "FusionModel":
         """Read what `save` wrote; raises `CheckpointError` naming file, key and rule."""
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except OSError as error:
-            raise CheckpointError(
-                f"{path}: cannot be read: {error.strerror}; run stage `fuse` or `dvc pull`, or set tracking.fusion to "
-                "[appearance] or [geometry], which need no weights"
-            ) from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the whole file"
-            raise CheckpointError(
-                f"{path}: {where}: {first['msg']}; not a model of stage `fuse`, or of another version of it: run the "
-                "stage again"
-            ) from error
+        instead = "set tracking.fusion to [appearance] or [geometry], which need no weights"
+        return load_model(cls, path, "fuse", instead)
 
     def save(self, path: Path) -> None:
         """Write the model as JSON, atomically; numbers keep all their digits."""
-        write_text(path, json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True) + "\n")
+        save_model(self, path)
 
     def judge_statistics(self, track: BoxTrack) -> float:
         """Return the log-odds of a track by its boxes and confidences."""

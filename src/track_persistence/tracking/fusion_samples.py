@@ -3,7 +3,7 @@
 N samples: a track at an age.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,12 +89,15 @@ def training_statistics(
 
 
 def gather(
-    verdicts: Sequence[HeldVerdict], table: TrackTable, reader: TrackReader, statistics: AgedLogistic
+    verdicts: Sequence[HeldVerdict], table: TrackTable, readers: Mapping[str, TrackReader], statistics: AgedLogistic
 ) -> Samples:
-    """Ask the witnesses about every track of `verdicts`; raises `DataError` when the features lack one of them."""
+    """Ask the witnesses about every track of `verdicts`; raises `DataError` when the features lack one of them.
+
+    readers: the classifier with the calibration of each profile.
+    """
     views = _views(verdicts, table)
     shown = sorted({view for own in views for view in own})
-    by_pixels, by_boxes = _appearance(shown, table, reader), _statistics(shown, table, statistics)
+    by_pixels, by_boxes = _appearance(shown, table, readers), _statistics(shown, table, statistics)
     said: dict[Witness, Floats] = {
         "appearance": _mean(views, by_pixels),
         "statistics": _mean(views, by_boxes),
@@ -135,12 +138,14 @@ def _views(verdicts: Sequence[HeldVerdict], table: TrackTable) -> list[list[Show
     return views
 
 
-def _appearance(shown: Sequence[Shown], table: TrackTable, reader: TrackReader) -> dict[Shown, float]:
-    source = InputSource.of(table, reader.inputs)
+def _appearance(shown: Sequence[Shown], table: TrackTable, readers: Mapping[str, TrackReader]) -> dict[Shown, float]:
     found: dict[Shown, float] = {}
-    for some in _passes(sorted(shown, key=lambda view: view[1])):
-        inputs = [np.asarray(source.read(row, count), np.float32) for row, count in some]
-        found |= dict(zip(some, reader.log_odds(inputs), strict=True))
+    for profile, reader in readers.items():
+        source = InputSource.of(table, reader.inputs)
+        own = [view for view in shown if table.profiles[view[0]] == profile]
+        for some in _passes(sorted(own, key=lambda view: view[1])):
+            inputs = [np.asarray(source.read(row, count), np.float32) for row, count in some]
+            found |= dict(zip(some, reader.log_odds(inputs), strict=True))
     return found
 
 

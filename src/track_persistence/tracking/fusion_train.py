@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from track_persistence.classifier.checkpoint import LoadedClassifier, load_classifier
-from track_persistence.classifier.table import InputSource, TrackTable, open_table
+from track_persistence.classifier.table import TrackTable, open_table
 from track_persistence.core.errors import DataError
 from track_persistence.core.files import write_json
 from track_persistence.core.params import RunConfig, SplitConfig
@@ -65,9 +65,8 @@ def run(settings: Settings, inputs: Inputs, output: Path) -> None:
         config = settings.fuse
         statistics = fit_aged(columns, frames_seen, labels, config.ages, config.inverse_regularisation)
         log(f"fuse: statistics fitted on {len(labels)} training samples")
-        scales = InputSource.of(table, loaded.inputs).scales
-        reader = TrackReader(inputs.classifier, loaded, device, next(iter(scales.values())))
-        samples = gather(verdicts, table, reader, statistics)
+        readers = {profile: TrackReader(loaded, device, None, profile) for profile in table.profile_names()}
+        samples = gather(verdicts, table, readers, statistics)
     fitted = samples.where((samples.splits == VALIDATION) & ~samples.repeated)
     log(f"fuse: weights fitted on {len(fitted.labels)} validation samples")
     if fitted.labels.all() or not fitted.labels.any():
@@ -81,7 +80,7 @@ def run(settings: Settings, inputs: Inputs, output: Path) -> None:
         stackers={name: _stacker(fitted, chosen, config) for name, chosen in FUSIONS.items()},
     )
     model.save(output / "fusion.json")
-    thresholds = Thresholds(reader.threshold, settings.tracking.geometry_threshold)
+    thresholds = Thresholds(float(loaded.metadata["threshold"]), settings.tracking.geometry_threshold)
     write_json(output / "metrics.json", _metrics(model, samples.where(samples.splits == TEST), thresholds, settings))
 
 

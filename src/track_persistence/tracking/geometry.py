@@ -5,7 +5,6 @@ and flat beyond them, so that every cue's part of a decision is a number of its 
 Hastie and Tibshirani 1986).
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,15 +12,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from track_persistence.core.errors import CheckpointError
-from track_persistence.core.files import write_text
 from track_persistence.core.rig import CameraRig
 from track_persistence.core.types import BoxTrack
 from track_persistence.stereo.association import Association
 from track_persistence.stereo.config import StereoConfig
 from track_persistence.stereo.cues import GeometryCues, MotionPrior, UnpairedCues, cues
+from track_persistence.tracking.stored_model import load_model, save_model
 
 Place = tuple[int, int]
 """Camera and position in its sequence of tracks."""
@@ -142,24 +140,11 @@ class GeometryModel(_Part):
     @classmethod
     def load(cls, path: Path) -> "GeometryModel":
         """Read what `save` wrote; raises `CheckpointError` naming file, key and rule."""
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except OSError as error:
-            raise CheckpointError(
-                f"{path}: cannot be read: {error.strerror}; run stage `geometry` or `dvc pull`, or set "
-                "tracking.fusion to appearance"
-            ) from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the whole file"
-            raise CheckpointError(
-                f"{path}: {where}: {first['msg']}; not a model of stage `geometry`, or of another version of it: run "
-                "the stage again"
-            ) from error
+        return load_model(cls, path, "geometry", "set tracking.fusion to [appearance]")
 
     def save(self, path: Path) -> None:
         """Write the model as JSON, atomically; numbers keep all their digits."""
-        write_text(path, json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True) + "\n")
+        save_model(self, path)
 
     def judge(self, found: GeometryCues | UnpairedCues) -> GeometryVerdict:
         """Judge one group, or one track without partner."""

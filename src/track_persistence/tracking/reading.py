@@ -4,7 +4,6 @@ B tracks, T frames of a track, C width of a frame's input: encoder features, no-
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,43 +22,39 @@ DTYPES = {"float16": np.float16, "float32": np.float32}
 class TrackReader:
     """Reads tracks of any length; every track on its own, or many at a time.
 
-    threshold: probability from which on a whole track is kept. longest_frames: frames of the longest tracks that the
-    transformer was trained on, None when its checkpoint does not say.
+    threshold: probability from which on a whole track is kept. rule: when to keep or drop a track while it grows.
+    longest_frames: frames of the longest tracks that the transformer was trained on.
     """
 
     def __init__(
-        self, path: Path, loaded: LoadedClassifier, device: torch.device, scale: ConfidenceScale | None
+        self, loaded: LoadedClassifier, device: torch.device, scale: ConfidenceScale | None, profile: str | None
     ) -> None:
-        """Take over a classifier that was read from `path`.
+        """Take over a classifier.
 
-        scale: of the detector's confidences, needed when the classifier takes no-pixel channels. Raises
-        `CheckpointError` when it is missing or the dtype of the features is not known.
+        profile: whose calibration and rule are used, None for the shipped one's. scale: of the detector's confidences,
+        needed when the classifier takes no-pixel channels; None stands for that of a profile that is named. Raises
+        `CheckpointError` when there is none, on an unknown profile, or when the dtype of the features is not known.
         """
+        fitted = loaded.profile(profile)
         self.inputs: Inputs = loaded.inputs
-        if self.inputs != "pixels" and scale is None:
+        if self.inputs != "pixels" and scale is None and profile is None:
             raise CheckpointError(
-                f"{path}: was trained on {self.inputs}, so it needs the scale of the detector's confidences; pass "
-                "confidence_scale=ConfidenceScale.of(all confidences of the recording), or one of its own: "
-                f"{', '.join(sorted(loaded.confidence_scales)) or 'it holds none'}"
+                f"{loaded.path}: was trained on {self.inputs}, so it needs the scale of the detector's confidences; "
+                "pass confidence_scale=ConfidenceScale.of(all confidences of the recording), or the profile whose "
+                f"detector made them: {', '.join(loaded.profiles)}"
             )
         dtype = loaded.metadata["dtype"]
         if dtype not in DTYPES:
             raise CheckpointError(
-                f"{path}: metadata dtype is {dtype!r}; expected one of {tuple(DTYPES)}, run extract and train again"
+                f"{loaded.path}: metadata dtype is {dtype!r}; expected one of {tuple(DTYPES)}, run extract and train "
+                "again"
             )
         self.threshold = float(loaded.metadata["threshold"])
-        longest = loaded.metadata.get("max_frames")
-        self.longest_frames = None if longest is None else int(longest)
-        self._path, self._rule = path, loaded.decision
-        self._model, self._calibration = loaded.model, loaded.calibration
-        self._dtype, self._scale, self._device = DTYPES[dtype], scale, device
-
-    @property
-    def rule(self) -> DecisionRule:
-        """When to keep or drop a track while it grows; raises `CheckpointError` when the checkpoint holds no rule."""
-        if self._rule is None:
-            raise CheckpointError(f"{self._path}: holds no decision rule to keep, wait or drop by; run train again")
-        return self._rule
+        self.longest_frames = int(loaded.metadata["max_frames"])
+        self.rule: DecisionRule = fitted.decision
+        self._path, self._model, self._calibration = loaded.path, loaded.model, fitted.calibration
+        self._scale = fitted.confidence_scale if scale is None else scale
+        self._dtype, self._device = DTYPES[dtype], device
 
     def inputs_of(self, features: FloatArray | None, track: Timeline | None) -> FloatArray:
         """Return what the transformer takes of a track, (T, C) float32.
