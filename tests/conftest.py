@@ -5,6 +5,7 @@ import pytest
 PIPELINE = "pipeline"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Group the tests; with several workers one begins with the tiny pipeline, which takes as long as all the rest."""
     for item in items:
