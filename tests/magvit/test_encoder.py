@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from track_persistence.core.params import load_section
 from track_persistence.magvit.config import TokenizerConfig
 from track_persistence.magvit.encoder import Encoder
-from track_persistence.magvit.layers import VoxelNorm
+from track_persistence.magvit.layers import RMS_EPSILON, VoxelNorm
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 
@@ -49,6 +49,21 @@ def test_the_causality_check_sees_a_norm_that_averages_over_time(architecture, m
     video[:, :, 5] = 0.3
     after, _ = encoder(video)
     assert not torch.equal(before[:, :, :5], after[:, :, :5])
+
+
+def test_the_norm_and_its_gradients_are_those_of_torch():
+    rng = torch.Generator().manual_seed(1)
+    norm = VoxelNorm(6)
+    with torch.no_grad():
+        norm.gain.copy_(torch.rand(6, generator=rng) + 0.5)
+    video = torch.randn(2, 6, 3, 4, 4, generator=rng, requires_grad=True)
+    pull = torch.randn(2, 6, 3, 4, 4, generator=rng)
+    plain = torch.nn.functional.rms_norm(video.movedim(1, -1), (6,), norm.gain, RMS_EPSILON).movedim(-1, 1)
+    ours = norm(video)
+    assert torch.allclose(ours, plain, atol=1e-6)
+    of_ours = torch.autograd.grad(ours, (video, norm.gain), pull)
+    of_plain = torch.autograd.grad(plain, (video, norm.gain), pull)
+    assert all(torch.allclose(one, two, rtol=1e-5, atol=1e-5) for one, two in zip(of_ours, of_plain, strict=True))
 
 
 @pytest.mark.parametrize(
