@@ -14,10 +14,11 @@ from track_persistence.classifier.evaluate import (
     rule_thresholds,
     split_metrics,
 )
+from track_persistence.classifier.input_source import InputSource
 from track_persistence.classifier.intervals import Resamples
 from track_persistence.classifier.rules import RULES
 from track_persistence.classifier.spread import spread_metrics
-from track_persistence.classifier.table import Boxes, InputSource, open_table
+from track_persistence.classifier.table import Boxes, open_table
 from track_persistence.core.errors import DataError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.evaluation.footage_maker import BLOCK_FRAMES, write_footage
 
-from track_persistence.core.errors import CheckpointError, DataError, ParamsError, StorageError, VideoError
+from track_persistence.core.errors import CheckpointError, DataError, StorageError, VideoError
 from track_persistence.core.files import read_json
 from track_persistence.core.params import RunConfig, SplitConfig, load_section
 from track_persistence.core.seeding import split_of
@@ -16,7 +16,8 @@ from track_persistence.core.storage import read_features, read_provenance
 from track_persistence.core.types import Ghost, Kind
 from track_persistence.evaluation import recording_features
 from track_persistence.evaluation.footage_config import FootageConfig
-from track_persistence.evaluation.recording_features import RecordingsParams, located, run
+from track_persistence.evaluation.footage_files import located
+from track_persistence.evaluation.recording_features import RecordingsParams, run
 from track_persistence.evaluation.recordings import labelled_blocks
 from track_persistence.evaluation.recordings_config import RecordingsConfig
 from track_persistence.magvit.checkpoint import save_tokenizer
@@ -93,7 +94,7 @@ def test_every_clear_track_is_stored_in_its_block(params, run_config, footage, c
     run(params, run_config, footage, checkpoint, tmp_path / "out")
     assert set(contents(tmp_path / "out")) == {"blocks.json", "recording-gate.h5", "recording-yard.h5"}
     encoder = MagvitEncoder.from_checkpoint(checkpoint, "float32", "cpu")
-    (yard, _) = located(params.recordings.sources, footage)
+    (yard, _) = located(params.recordings.sources, footage, "recordings.sources")
     expected = [
         item for _, labelled in labelled_blocks(yard, params.recordings, params.footage, MARGIN) for item in labelled
     ]
@@ -147,27 +148,6 @@ def test_without_recordings_there_is_an_empty_index_and_nothing_is_loaded(params
     assert contents(tmp_path / "out") == {"blocks.json": b'{\n  "blocks": []\n}\n'}
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"video": "../yard.avi"}, r"recordings\.sources\.0\.video: '\.\./yard\.avi' leads out of .*footage; put"),
-        ({"labels": "/etc/yard.csv"}, r"recordings\.sources\.0\.labels: '/etc/yard\.csv' leads out of .*footage; put"),
-        ({"tracks": "lawn.txt"}, r"recordings\.sources\.0\.tracks: 'lawn\.txt' is no file below .*footage; put it"),
-        ({"video": "."}, r"recordings\.sources\.0\.video: '\.' is no file below"),
-    ],
-)
-def test_a_path_that_is_not_in_the_folder_is_named_with_its_key(params, footage, changes, message) -> None:
-    wrong = with_source(params, **{name: Path(value) for name, value in changes.items()})
-    with pytest.raises(ParamsError, match=message):
-        located(wrong.recordings.sources, footage)
-
-
-def test_a_link_to_footage_elsewhere_is_fine(params, footage, tmp_path) -> None:
-    (footage / "yard.avi").rename(tmp_path / "elsewhere.avi")
-    (footage / "yard.avi").symlink_to(tmp_path / "elsewhere.avi")
-    assert located(params.recordings.sources, footage)[0].video == footage / "yard.avi"
-
-
 def test_unusable_inputs_stop_the_stage_before_any_video_is_decoded(
     params, run_config, footage, checkpoint, tmp_path
 ) -> None:
@@ -186,7 +166,7 @@ def test_unusable_inputs_stop_the_stage_before_any_video_is_decoded(
 
 def test_the_key_of_a_shard_follows_everything_it_depends_on(params, run_config, footage, checkpoint) -> None:
     def key(changed: RecordingsParams = params) -> str:
-        sources = located(changed.recordings.sources, footage)[:1]
+        sources = located(changed.recordings.sources, footage, "recordings.sources")[:1]
         return recording_features._jobs(changed, run_config, checkpoint, sources, [])[0].key
 
     recordings = params.recordings

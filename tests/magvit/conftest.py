@@ -11,7 +11,13 @@ from track_persistence.core.params import RunConfig, SplitConfig
 from track_persistence.core.rig import Camera, StereoRig
 from track_persistence.core.storage import write_scenes
 from track_persistence.core.types import Ghost, Kind, LabelledTrack, StereoScene, Track
-from track_persistence.magvit.config import ArchitectureConfig, LossConfig, OptimizerConfig, TokenizerConfig
+from track_persistence.magvit.config import (
+    ArchitectureConfig,
+    LossConfig,
+    OptimizerConfig,
+    TokenizerConfig,
+    UnlabelledConfig,
+)
 from track_persistence.magvit.tokenizer import TrackTokenizer, fresh_tokenizer
 
 SEED = 7
@@ -60,6 +66,7 @@ def make_config(**fields: object) -> TokenizerConfig:
         "pool_shards": 4,
         "pool_tracks": {"nominal": 12},
         "pool_frames": 6,
+        "unlabelled": UnlabelledConfig(sources=(), tracks=100),
         "validation_tracks": 8,
         "clip_lengths": (1, 2, 4),
         "bootstrap_replicates": 200,

@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from track_persistence.magvit.clips import CAUSES, Pair
-from track_persistence.magvit.objective import clip_embeddings, fresh_cause_head, info_nce, pair_loss, pair_videos
+from track_persistence.magvit.clips import CAUSES, UNKNOWN_CAUSE, Pair
+from track_persistence.magvit.objective import (
+    cause_loss,
+    clip_embeddings,
+    fresh_cause_head,
+    info_nce,
+    pair_loss,
+    pair_videos,
+)
 
 CPU = torch.device("cpu")
 BOTH = torch.tensor([True, True])
@@ -72,6 +79,16 @@ def test_the_cause_term_is_the_cross_entropy_of_the_named_causes(tiny, tokenizer
     # A layer that knows nothing gives every one of the K causes 1 / K: cross-entropy log K.
     terms = pair_loss(tiny, head, pair, tokenizer_config().loss, CPU)
     assert float(terms["cause"].detach()) == pytest.approx(math.log(len(CAUSES)), rel=1e-5)
+
+
+def test_tracks_of_unknown_cause_have_no_part_in_the_cause_term():
+    logits = torch.tensor([[3.0, 0.0], [0.0, 5.0]], requires_grad=True)
+    # the first row alone counts: log(1 + e^-3)
+    loss = cause_loss(logits, torch.tensor([0, UNKNOWN_CAUSE]), 0.0)
+    assert float(loss.detach()) == pytest.approx(math.log(1 + math.exp(-3)))
+    nothing = cause_loss(logits, torch.tensor([UNKNOWN_CAUSE, UNKNOWN_CAUSE]), 0.1)
+    nothing.backward()
+    assert float(nothing.detach()) == 0 and not logits.grad.any()
 
 
 def test_smoothing_makes_certainty_cost_something(tiny, tokenizer_config):

@@ -75,3 +75,9 @@ def test_a_resumed_optimiser_goes_on_as_if_never_stopped(tokenizer_config):
     one.step(loss_of(straight), 0.5)
     again.step(loss_of(resumed), 0.5)
     assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in straight.state_dict().items())
+
+
+def test_kernels_in_another_memory_order_are_refused_instead_of_left_where_they_are(tokenizer_config):
+    network = nn.Sequential(nn.Conv3d(3, 8, 3), nn.Conv3d(8, 4, 1))
+    with pytest.raises(RuntimeError, match="view size is not compatible"):
+        optimizer_of(network, tokenizer_config)

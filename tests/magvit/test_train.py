@@ -11,7 +11,7 @@ from track_persistence.core.errors import StorageError, TrackPersistenceError
 from track_persistence.core.files import read_json
 from track_persistence.magvit import train as train_module
 from track_persistence.magvit.checkpoint import load_tokenizer
-from track_persistence.magvit.clips import Clip, PairSampler
+from track_persistence.magvit.clips import UNKNOWN_CAUSE, Clip, PairSampler, TrainingData
 from track_persistence.magvit.train import run
 
 NAMES = ("magvit.safetensors", "metrics.json", "reconstructions.png")
@@ -21,9 +21,13 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+def simulated(scenes: Path) -> TrainingData:
+    return TrainingData(scenes, [], [])
+
+
 @pytest.fixture
 def undisturbed(tokenizer_config, split, run_config, scenes, tmp_path) -> Path:
-    run(tokenizer_config(), split, run_config, 7, scenes, tmp_path / "undisturbed")
+    run(tokenizer_config(), split, run_config, 7, simulated(scenes), tmp_path / "undisturbed")
     return tmp_path / "undisturbed"
 
 
@@ -48,14 +52,28 @@ def test_the_stage_writes_a_checkpoint_its_metrics_and_a_picture(undisturbed, to
 def test_a_second_run_without_the_store_gives_the_same_bytes(
     undisturbed, tokenizer_config, split, run_config, scenes, tmp_path
 ):
-    run(tokenizer_config(), split, other_store(run_config, tmp_path), 7, scenes, tmp_path / "again")
+    run(tokenizer_config(), split, other_store(run_config, tmp_path), 7, simulated(scenes), tmp_path / "again")
     assert contents(tmp_path / "again") == contents(undisturbed)
 
 
 def test_another_seed_gives_other_weights(undisturbed, tokenizer_config, split, run_config, scenes, tmp_path):
     config = tokenizer_config(validation_tracks=1000)
-    run(config, split, run_config, 8, scenes, tmp_path / "again")
+    run(config, split, run_config, 8, simulated(scenes), tmp_path / "again")
     assert contents(tmp_path / "again")[NAMES[0]] != contents(undisturbed)[NAMES[0]]
+
+
+def test_recorded_tracks_of_unknown_cause_train_as_well(
+    undisturbed, tokenizer_config, split, run_config, scenes, crops_of, tmp_path
+):
+    video = tmp_path / "yard.mp4"
+    video.write_bytes(b"a")
+    data = TrainingData(scenes, [Clip(0, 0, index, crops_of(6), UNKNOWN_CAUSE) for index in range(30)], [video])
+    run(tokenizer_config(), split, run_config, 7, data, tmp_path / "mixed")
+    assert read_json(tmp_path / "mixed" / "metrics.json")["training"]["pool_recorded_tracks"] == 30
+    assert contents(tmp_path / "mixed")[NAMES[0]] != contents(undisturbed)[NAMES[0]]
+    video.write_bytes(b"b")  # other footage under the same name must not resume the first run's state
+    run(tokenizer_config(), split, run_config, 7, data, tmp_path / "other")
+    assert len(list((run_config.store / "tokenizer").iterdir())) == 3
 
 
 @pytest.mark.parametrize("killed_at", [1, 4])
@@ -77,10 +95,10 @@ def test_a_run_killed_at_a_step_ends_with_the_bytes_of_an_undisturbed_one(
     fresh = other_store(run_config, tmp_path)
     monkeypatch.setattr(train_module, "take_step", killed)
     with pytest.raises(KeyboardInterrupt):
-        run(tokenizer_config(), split, fresh, 7, scenes, tmp_path / "killed")
+        run(tokenizer_config(), split, fresh, 7, simulated(scenes), tmp_path / "killed")
     assert not (tmp_path / "killed").exists()
     monkeypatch.setattr(train_module, "take_step", counted)
-    run(tokenizer_config(), split, fresh, 7, scenes, tmp_path / "killed")
+    run(tokenizer_config(), split, fresh, 7, simulated(scenes), tmp_path / "killed")
     assert taken == list(range(killed_at - killed_at % 2, 6))
     assert contents(tmp_path / "killed") == contents(undisturbed)
 
@@ -89,7 +107,7 @@ def test_a_broken_training_state_is_named(undisturbed, tokenizer_config, split, 
     (state,) = (run_config.store / "tokenizer").iterdir()
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(StorageError, match="not a training state of this run"):
-        run(tokenizer_config(), split, run_config, 7, scenes, tmp_path / "again")
+        run(tokenizer_config(), split, run_config, 7, simulated(scenes), tmp_path / "again")
 
 
 def test_training_lowers_the_loss(tokenizer_config, crops_of, tmp_path, monkeypatch):
@@ -114,4 +132,4 @@ def test_a_loss_that_explodes_stops_the_run_with_a_remedy(tokenizer_config, spli
         loss=tokenizer_config().loss.model_copy(update={"commitment": 1e30, "reconstruction": 1e30}),
     )
     with pytest.raises(TrackPersistenceError, match=r"not finite .* lower tokenizer\.optimizer"):
-        run(config, split, run_config, 7, scenes, tmp_path / "out")
+        run(config, split, run_config, 7, simulated(scenes), tmp_path / "out")

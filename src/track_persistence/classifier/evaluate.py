@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from track_persistence.classifier.baselines import NoPixelsModel, best_threshold
 from track_persistence.classifier.config import RulesConfig, TrainConfig
+from track_persistence.classifier.input_source import InputSource
 from track_persistence.classifier.intervals import Resamples
 from track_persistence.classifier.rules import RULES
 from track_persistence.classifier.sprt import SequentialTest
-from track_persistence.classifier.table import WHOLE, InputSource
+from track_persistence.classifier.table import WHOLE
 from track_persistence.core.errors import DataError
 from track_persistence.core.seeding import TRAIN
 

@@ -17,8 +17,9 @@ from track_persistence.classifier.channels import CHANNELS
 from track_persistence.classifier.config import TrainConfig
 from track_persistence.classifier.dataset import TrackLoader, evaluation_loader, training_loader
 from track_persistence.classifier.fit import EpochResult, fit
+from track_persistence.classifier.input_source import InputSource
 from track_persistence.classifier.model import Architecture, PersistenceTransformer
-from track_persistence.classifier.table import FeatureFolders, InputSource, open_table
+from track_persistence.classifier.table import FeatureFolders, open_table
 from track_persistence.classifier.trainer import PersistenceTrainer, torch_device
 from track_persistence.core.files import code_digest, digest_of, file_digest, write_bytes
 from track_persistence.core.params import RunConfig, SplitConfig

@@ -30,6 +30,7 @@ from track_persistence.classifier.evaluate import (
     split_metrics,
 )
 from track_persistence.classifier.ghosts import ghost_metrics
+from track_persistence.classifier.input_source import InputSource
 from track_persistence.classifier.intervals import Resamples
 from track_persistence.classifier.plots import write_plots, write_predictions
 from track_persistence.classifier.seeds import (
@@ -42,7 +43,7 @@ from track_persistence.classifier.seeds import (
     seed_jobs,
 )
 from track_persistence.classifier.spread import spread_metrics
-from track_persistence.classifier.table import FeatureFolders, InputSource, open_table
+from track_persistence.classifier.table import FeatureFolders, open_table
 from track_persistence.classifier.trainer import torch_device
 from track_persistence.core.errors import DataError
 from track_persistence.core.files import write_json

@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 from track_persistence.classifier.config import RECORDINGS
-from track_persistence.core.errors import ParamsError
 from track_persistence.core.files import code_digest, digest_of, file_digest, write_json
 from track_persistence.core.params import RunConfig, SplitConfig
 from track_persistence.core.progress import log
@@ -15,6 +14,7 @@ from track_persistence.core.storage import write_features
 from track_persistence.core.types import LabelledFeatures
 from track_persistence.engine.shards import ShardJob, run_shards
 from track_persistence.evaluation.footage_config import FootageConfig
+from track_persistence.evaluation.footage_files import files_of, located
 from track_persistence.evaluation.recording_blocks import Block, blocks_of, deal, scene_ids
 from track_persistence.evaluation.recordings import labelled_blocks, read_boxes
 from track_persistence.evaluation.recordings_config import RecordingConfig, RecordingsConfig
@@ -22,7 +22,6 @@ from track_persistence.magvit.config import ExtractConfig
 from track_persistence.magvit.extract import labelled_features
 from track_persistence.magvit.features import MagvitEncoder
 
-FILES = ("video", "tracks", "labels", "ground_truth")
 INDEX = "blocks.json"
 
 
@@ -56,7 +55,7 @@ def run(params: RecordingsParams, run_config: RunConfig, footage_dir: Path, chec
     is which scene and to what part it belongs. Without recordings the index is empty and no shard is written. Raises
     `ParamsError`, `VideoError`, `DataError`, `DeviceError` or `CheckpointError` before any video is decoded.
     """
-    sources = located(params.recordings.sources, footage_dir)
+    sources = located(params.recordings.sources, footage_dir, "recordings.sources")
     blocks = [
         block
         for source in sources
@@ -74,24 +73,6 @@ def run(params: RecordingsParams, run_config: RunConfig, footage_dir: Path, chec
     write_json(output / INDEX, {"blocks": entries})
     tracks = sum(block.real + block.false for block in blocks)
     log(f"recordings: {tracks} labelled tracks in {len(blocks)} blocks of time of {len(sources)} recordings")
-
-
-def located(sources: Sequence[RecordingConfig], folder: Path) -> list[RecordingConfig]:
-    """Return the recordings with their files' paths below `folder`.
-
-    Raises `ParamsError` for a path that leads out of it or that is no file.
-    """
-    found = []
-    for number, source in enumerate(sources):
-        paths = {name: getattr(source, name) for name in FILES if getattr(source, name) is not None}
-        for name, path in paths.items():
-            place = f"params.yaml: recordings.sources.{number}.{name}: {str(path)!r}"
-            if path.is_absolute() or ".." in path.parts:
-                raise ParamsError(f"{place} leads out of {folder}; put the file there and give its path below it")
-            if not (folder / path).is_file():
-                raise ParamsError(f"{place} is no file below {folder}; put it there or correct the name")
-        found.append(source.model_copy(update={name: folder / path for name, path in paths.items()}))
-    return found
 
 
 def _jobs(
@@ -114,7 +95,7 @@ def _jobs(
     jobs = []
     for source in sources:
         numbers = {block.first_frame: number for block, number in numbered if block.recording == source.name}
-        files = {name: file_digest(getattr(source, name)) for name in FILES if getattr(source, name) is not None}
+        files = {name: file_digest(path) for name, path in files_of(source).items()}
         own = [source.name, source.confidence, files, sorted(numbers.items())]
         key = digest_of("recordings", *own, *settings, encoder.digest, run_config.device, code)
         payload = _Shard(source, params, numbers, checkpoint, run_config.device)

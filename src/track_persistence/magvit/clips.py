@@ -20,11 +20,15 @@ from track_persistence.core.types import CropArray, Ghost, StereoScene
 from track_persistence.magvit.config import TokenizerConfig
 
 CAUSES = tuple(Ghost)
+UNKNOWN_CAUSE = -1
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """Consecutive observed frames of one track. crops: (T, 64, 64, 3) uint8 RGB; cause: position in `CAUSES`."""
+    """Consecutive observed frames of one track.
+
+    crops: (T, 64, 64, 3) uint8 RGB. cause: position in `CAUSES`, or `UNKNOWN_CAUSE`.
+    """
 
     scene_id: int
     camera: int
@@ -42,7 +46,7 @@ class Pair:
     """Two views of the same tracks, for one step. first, second: (N, F, 64, 64, 3) uint8; distinct: (N,) bool.
 
     The second is recoloured: without that, telling tracks apart takes no more than their mean colour. causes: (N,)
-    int64, positions in `CAUSES`.
+    int64, positions in `CAUSES`, `UNKNOWN_CAUSE` of recorded tracks.
     """
 
     first: NDArray[np.uint8]
@@ -56,14 +60,24 @@ class Pair:
         return cls(crops, crops, np.zeros(len(crops), np.bool_), np.zeros(len(crops), np.int64))
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """What the tokenizer trains on: a folder of scene shards, and clips of recordings with the files they came from."""
+
+    scenes: Path
+    recorded: Sequence[Clip]
+    files: Sequence[Path]
+
+
 @dataclass
-class _Reservoir:
-    """Keeps the clips of lowest rank; what it ends up with does not depend on the order they come in."""
+class ClipReservoir:
+    """Keeps the `size` clips of lowest rank; what it ends up with does not depend on the order they come in."""
 
     size: int
     heap: list[tuple[float, tuple[int, int, int], Clip]] = field(default_factory=list)
 
     def offer(self, rank: float, clip: Clip) -> None:
+        """Take the clip unless `size` others have a lower rank."""
         entry = (-rank, (-clip.scene_id, -clip.camera, -clip.track_id), clip)
         if len(self.heap) < self.size:
             heapq.heappush(self.heap, entry)
@@ -71,6 +85,7 @@ class _Reservoir:
             heapq.heapreplace(self.heap, entry)
 
     def clips(self) -> list[Clip]:
+        """Return what was kept, in order of scene, camera and track."""
         return sorted((entry[2] for entry in self.heap), key=lambda clip: (clip.scene_id, clip.camera, clip.track_id))
 
 
@@ -86,8 +101,8 @@ def draw_pools(
     shards = shard_paths(data_dir)
     chosen = generator(seed, "tokenizer shards").permutation(len(shards))[: config.pool_shards]
     drawn = [shards[index] for index in sorted(chosen)]
-    pools = {profile: _Reservoir(size) for profile, size in config.pool_tracks.items()}
-    validation = _Reservoir(config.validation_tracks)
+    pools = {profile: ClipReservoir(size) for profile, size in config.pool_tracks.items()}
+    validation = ClipReservoir(config.validation_tracks)
     for path in track_progress(drawn, len(drawn), "drawing clips", "shards"):
         parts = {TRAIN: pools.get(profile_of(path)), VALIDATION: validation}
         for scene in read_scenes(path):
@@ -101,7 +116,7 @@ def draw_pools(
     return [clip for pool in pools.values() for clip in pool.clips()], validation.clips(), drawn
 
 
-def _check_filled(name: str, reservoir: _Reservoir, data_dir: Path, drawn: int, shards: int) -> None:
+def _check_filled(name: str, reservoir: ClipReservoir, data_dir: Path, drawn: int, shards: int) -> None:
     if not reservoir.heap:
         raise DataError(
             f"{data_dir}: no {name} in {drawn} of {shards} shards; generate more scenes, raise tokenizer.pool_shards, "

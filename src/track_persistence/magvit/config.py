@@ -1,5 +1,6 @@
 """Params of the tokenizer and of feature extraction."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -78,6 +79,24 @@ class OptimizerConfig(Section):
     """Gradients are scaled down to this global norm."""
 
 
+class UnlabelledSource(Section):
+    """A video and the tracks of some detector on it, of which nobody says what is real."""
+
+    video: Path
+    """Video file that OpenCV can decode."""
+    tracks: Path
+    """MOT file of tracks."""
+
+
+class UnlabelledConfig(Section):
+    """A site's own recordings, whose crops train the encoder beside the simulated ones."""
+
+    sources: tuple[UnlabelledSource, ...]
+    """The recordings, their files given below the folder of footage; none is the default."""
+    tracks: PositiveInt
+    """Tracks of all of them together that are kept in memory, at most; their first `pool_frames` boxes count."""
+
+
 class TokenizerConfig(Section):
     """Training of the tokenizer on the training split's crops; `loss.cause` alone reads labels, the simulator's."""
 
@@ -91,6 +110,8 @@ class TokenizerConfig(Section):
     """Training tracks of each profile that are kept in memory, at most; each takes up to `pool_frames` x 12 KB."""
     pool_frames: PositiveInt
     """Consecutive frames kept of each pooled track, from a random start."""
+    unlabelled: UnlabelledConfig
+    """Recordings whose crops are mixed in. They have no part in the cause term."""
     validation_tracks: PositiveInt
     """Tracks of validation scenes that the metrics are measured on."""
     clip_lengths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]

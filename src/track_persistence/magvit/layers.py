@@ -17,13 +17,16 @@ RMS_EPSILON = 1e-6
 class _RootMeanSquare(torch.autograd.Function):
     """Rows divided by their root mean square, times a gain.
 
-    `F.rms_norm` has no kernel of its own on the CPU: forward and backward took two to three times as long as this.
+    `F.rms_norm` has no kernel of its own on the CPU: at the default widths forward and backward took 1.3 to 2.6 times
+    as long as this.
     """
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, gain: Tensor) -> Tensor:
-        """Normalise rows (..., C) by gain (C,), both of one dtype; sums of squares are float32."""
-        square = torch.linalg.vector_norm(rows, dim=-1, keepdim=True, dtype=torch.float32).square()
+        """Normalise rows (..., C) by gain (C,), both of one dtype; sums of squares are float32 at least."""
+        # Asked for a dtype, vector_norm first copies its input to it; without one it sums in float32 all the same.
+        norm = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
+        square = norm.to(torch.promote_types(norm.dtype, torch.float32)).square()
         scale = torch.rsqrt(square / rows.shape[-1] + RMS_EPSILON).to(rows.dtype)
         normed = rows * scale
         ctx.save_for_backward(normed, scale, gain)
@@ -35,7 +38,7 @@ class _RootMeanSquare(torch.autograd.Function):
         (gradient,) = gradients
         normed, scale, gain = ctx.saved_tensors
         own = gradient * gain
-        along = (own * normed).mean(dim=-1, keepdim=True)
+        along = (own * normed).sum(dim=-1, keepdim=True) / normed.shape[-1]
         of_gain = (gradient * normed).flatten(0, -2).sum(dim=0)
         return torch.addcmul(own, normed, along, value=-1) * scale, of_gain
 

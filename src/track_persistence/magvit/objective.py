@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from track_persistence.core.seeding import torch_seed
-from track_persistence.magvit.clips import CAUSES, Pair
+from track_persistence.magvit.clips import CAUSES, UNKNOWN_CAUSE, Pair
 from track_persistence.magvit.config import ArchitectureConfig, LossConfig
 from track_persistence.magvit.tokenizer import TrackTokenizer, padded_length, to_video
 
@@ -51,6 +51,13 @@ def fresh_cause_head(config: ArchitectureConfig, seed: int) -> nn.Linear:
         return nn.Linear(config.latent_dim, len(CAUSES))
 
 
+def cause_loss(logits: Tensor, causes: Tensor, smoothing: float) -> Tensor:
+    """Return the cross-entropy of logits (N, K) against causes (N,) int64 where they are known; 0 if none is."""
+    if not (causes != UNKNOWN_CAUSE).any():
+        return logits.sum() * 0
+    return F.cross_entropy(logits, causes, label_smoothing=smoothing, ignore_index=UNKNOWN_CAUSE)
+
+
 def pair_loss(
     tokenizer: TrackTokenizer, cause_head: nn.Linear, pair: Pair, config: LossConfig, device: torch.device
 ) -> dict[str, Tensor]:
@@ -73,9 +80,7 @@ def pair_loss(
         "code_diversity": -quantized.diversity,
         "commitment": quantized.commitment,
         "contrastive": info_nce(embeddings[:count], embeddings[count:], distinct, config.contrastive_temperature),
-        "cause": F.cross_entropy(
-            cause_head(latents.float().mean(dim=(2, 3, 4))).float(), causes, label_smoothing=config.cause_smoothing
-        ),
+        "cause": cause_loss(cause_head(latents.float().mean(dim=(2, 3, 4))).float(), causes, config.cause_smoothing),
     }
     total = torch.stack([getattr(config, name) * term for name, term in terms.items()]).sum()
     return {**terms, "total": total}

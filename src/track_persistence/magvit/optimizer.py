@@ -20,7 +20,10 @@ class KernelOptimizer:
     """
 
     def __init__(self, weights: Iterable[nn.Parameter], config: OptimizerConfig) -> None:
-        """Take over `weights`, which must stay where they are in memory: move modules before, not after."""
+        """Take over `weights`, which must stay where they are in memory: move modules before, not after.
+
+        Kernels must lie in channels_last_3d order, for in another one the matrix would be a copy that Muon moves alone.
+        """
         self._weights = tuple(weights)
         self._clip = config.gradient_norm
         self._kernels = [w for w in self._weights if w.ndim == KERNEL_DIMENSIONS and w.shape[2:].numel() > 1]
@@ -71,5 +74,5 @@ class KernelOptimizer:
 
 
 def _as_matrix(kernel: Tensor) -> Tensor:
-    """Return (out, in, time, height, width) as (out, time * height * width * in): a view in channels_last_3d order."""
-    return kernel.permute(0, 2, 3, 4, 1).flatten(1)
+    """Return a view of (out, in, time, height, width) as (out, time * height * width * in)."""
+    return kernel.permute(0, 2, 3, 4, 1).view(len(kernel), -1)

@@ -16,7 +16,7 @@ from track_persistence.core.files import code_digest, digest_of, file_digest, wr
 from track_persistence.core.params import RunConfig, SplitConfig
 from track_persistence.core.progress import log, track_progress
 from track_persistence.magvit.checkpoint import save_tokenizer
-from track_persistence.magvit.clips import PairSampler, draw_pools
+from track_persistence.magvit.clips import PairSampler, TrainingData, draw_pools
 from track_persistence.magvit.config import TokenizerConfig
 from track_persistence.magvit.device import resolve_device
 from track_persistence.magvit.evaluate import evaluate
@@ -66,16 +66,17 @@ class Training:
 
 
 def run(
-    config: TokenizerConfig, split: SplitConfig, run_config: RunConfig, seed: int, data_dir: Path, output: Path
+    config: TokenizerConfig, split: SplitConfig, run_config: RunConfig, seed: int, data: TrainingData, output: Path
 ) -> None:
-    """Train a tokenizer on the scenes in `data_dir`; write its checkpoint, metrics and a picture into `output`.
+    """Train a tokenizer on `data`; write its checkpoint, metrics and a picture into `output`.
 
     A run that was killed goes on from its last saved step and ends with the same bytes.
     """
     device = resolve_device(run_config.device)
     with _threads(config.num_threads):
-        pool, validation, shards = draw_pools(config, split, seed, data_dir)
-        inputs = [file_digest(shard) for shard in shards]
+        simulated, validation, shards = draw_pools(config, split, seed, data.scenes)
+        pool = [*simulated, *data.recorded]
+        inputs = [file_digest(path) for path in (*shards, *data.files)]
         sections = [section.model_dump(mode="json") for section in (config, split)]
         key = digest_of(
             "tokenizer", seed, *sections, inputs, device.type, str(torch.__version__), code_digest("magvit", "core")
@@ -88,6 +89,7 @@ def run(
     training = {
         "steps": config.steps,
         "pool_tracks": len(pool),
+        "pool_recorded_tracks": len(data.recorded),
         "pool_frames": sum(len(clip) for clip in pool),
         "pool_shards": len(shards),
         "parameters": sum(weight.numel() for weight in tokenizer.parameters()),

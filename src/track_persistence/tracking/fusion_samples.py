@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from track_persistence.classifier.baselines import STATISTICS, statistics_by_count
-from track_persistence.classifier.table import InputSource, TrackTable
+from track_persistence.classifier.input_source import InputSource
+from track_persistence.classifier.table import TrackTable
 from track_persistence.core.errors import DataError
 from track_persistence.core.types import Ghost
 from track_persistence.tracking.aged_logistic import AgedLogistic
