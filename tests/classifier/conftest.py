@@ -16,7 +16,7 @@ from track_persistence.core.storage import write_features
 from track_persistence.core.types import Ghost, Kind, LabelledFeatures
 
 DIMENSION = 16
-PROVENANCE = {"encoder_digest": "0123abcd", "precision": "float32"}
+PROVENANCE = {"encoder_digest": "0123abcd", "precision": "float32", "published": "{}"}
 PROFILES = ("matched", "nominal")
 
 SEED = 7

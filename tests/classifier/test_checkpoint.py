@@ -161,10 +161,10 @@ def test_an_unknown_profile_names_those_that_are_there(path: Path) -> None:
         load_classifier(path, "cpu").profile("foggy")
 
 
-def test_a_file_of_the_first_version_is_refused(path: Path) -> None:
-    header = {key: value.replace('"version": 2', '"version": 1') for key, value in header_of(path).items()}
+def test_a_file_of_the_earlier_version_is_refused(path: Path) -> None:
+    header = {key: value.replace('"version": 3', '"version": 2') for key, value in header_of(path).items()}
     save_file(load_file(path), path, metadata=header)
-    with pytest.raises(CheckpointError, match=r"version 1; expected .* version 2; .*run it again"):
+    with pytest.raises(CheckpointError, match=r"version 2; expected .* version 3; .*run it again"):
         load_classifier(path, "cpu")
 
 

@@ -50,7 +50,7 @@ def test_a_profile_without_training_tracks_is_refused(
 ) -> None:
     held_back = next(scene for scene in range(100, 200) if split_of(scene, 7, split) == "test")
     track = make_track(held_back, 0, Kind.BRIEF, 2, np.random.default_rng(0))
-    provenance = {"encoder_digest": "0123abcd", "precision": "float32", "profile": "rare"}
+    provenance = {"encoder_digest": "0123abcd", "precision": "float32", "published": "{}", "profile": "rare"}
     write_features(features / "zlate.h5", [track], 16, "float16", provenance)
     with open_table(features, AGES, 7, split, tmp_path) as table:
         with pytest.raises(DataError, match="profile rare has no training track"):

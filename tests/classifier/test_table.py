@@ -54,14 +54,17 @@ def test_an_empty_folder_is_refused(split: SplitConfig, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("provenance", "message"),
     [
-        ({"encoder_digest": "other", "precision": "float32", "profile": "nominal"}, r"zlate\.h5: .*'other'.*differ"),
         (
-            {"encoder_digest": "0123abcd", "precision": "bfloat16", "profile": "nominal"},
+            {"encoder_digest": "other", "precision": "float32", "published": "{}", "profile": "nominal"},
+            r"zlate\.h5: .*'other'.*differ",
+        ),
+        (
+            {"encoder_digest": "0123abcd", "precision": "bfloat16", "published": "{}", "profile": "nominal"},
             r"zlate\.h5: .*'bfloat16'.*differ",
         ),
         ({"encoder_digest": "0123abcd", "profile": "nominal"}, r"zlate\.h5: provenance names no precision"),
         (
-            {"encoder_digest": "0123abcd", "precision": "float32"},
+            {"encoder_digest": "0123abcd", "precision": "float32", "published": "{}"},
             r"zlate\.h5: provenance names no profile; run the stage",
         ),
     ],
@@ -88,7 +91,7 @@ def recordings(tmp_path: Path, make_track) -> Path:
     return tmp_path / "recordings"
 
 
-RECORDED = {"encoder_digest": "0123abcd", "precision": "float32", "profile": "recordings"}
+RECORDED = {"encoder_digest": "0123abcd", "precision": "float32", "published": "{}", "profile": "recordings"}
 
 
 def test_recordings_follow_the_simulated_scenes(
@@ -156,7 +159,7 @@ def test_recordings_of_another_encoder_are_refused_with_both_files(
 
 def test_shards_of_different_dtype_are_refused(features: Path, split: SplitConfig, tmp_path: Path, make_track) -> None:
     track = make_track(99, 0, Kind.BRIEF, 2, np.random.default_rng(0), dtype="float32")
-    provenance = {"encoder_digest": "0123abcd", "precision": "float32", "profile": "nominal"}
+    provenance = {"encoder_digest": "0123abcd", "precision": "float32", "published": "{}", "profile": "nominal"}
     write_features(features / "zlate.h5", [track], 16, "float32", provenance)
     with pytest.raises(DataError, match=r"zlate\.h5: features .*float32.* differ"):
         with open_table(features, AGES, 7, split, tmp_path):
@@ -174,7 +177,7 @@ def test_nan_features_are_refused_with_file_and_track(features: Path, split: Spl
 def test_training_tracks_of_one_class_are_refused(split: SplitConfig, tmp_path: Path, make_track) -> None:
     rng = np.random.default_rng(0)
     tracks = [make_track(scene, 0, Kind.PERSISTENT, 3, rng) for scene in range(10)]
-    provenance = {"encoder_digest": "a", "precision": "float32", "profile": "nominal"}
+    provenance = {"encoder_digest": "a", "precision": "float32", "published": "{}", "profile": "nominal"}
     write_features(tmp_path / "one" / "s.h5", tracks, 16, "float16", provenance)
     with open_table(tmp_path / "one", AGES, 7, split, tmp_path) as table:
         with pytest.raises(DataError, match="training tracks are persistent; both classes"):
@@ -183,7 +186,7 @@ def test_training_tracks_of_one_class_are_refused(split: SplitConfig, tmp_path: 
 
 def test_an_empty_split_is_refused(tmp_path: Path, make_track) -> None:
     tracks = [make_track(0, 0, Kind.PERSISTENT, 3, np.random.default_rng(0))]
-    provenance = {"encoder_digest": "a", "precision": "float32", "profile": "nominal"}
+    provenance = {"encoder_digest": "a", "precision": "float32", "published": "{}", "profile": "nominal"}
     write_features(tmp_path / "one" / "s.h5", tracks, 16, "float16", provenance)
     nearly_none = SplitConfig(validation=1e-9, test=1e-9)
     with open_table(tmp_path / "one", AGES, 7, nearly_none, tmp_path) as table:

@@ -241,7 +241,7 @@ def test_recordings_train_and_have_a_profile_of_their_own(
         for block in range(40)
         for at, (kind, looks) in enumerate(wrong.items())
     ]
-    provenance = {"encoder_digest": "0123abcd", "precision": "float32", "profile": "recordings"}
+    provenance = {"encoder_digest": "0123abcd", "precision": "float32", "published": "{}", "profile": "recordings"}
     write_features(tmp_path / "recordings" / "recording-yard.h5", tracks, 16, "float16", provenance)
     quick = config.model_copy(
         update={"source": "recordings", "shipped_profile": "recordings", "balance_lengths": "off"}

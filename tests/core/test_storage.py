@@ -1,3 +1,4 @@
+import hashlib
 import subprocess
 import sys
 import tracemalloc
@@ -16,6 +17,7 @@ from track_persistence.core.storage import (
     read_provenance,
     read_scenes,
     shard_paths,
+    verify_features,
     write_features,
     write_scenes,
 )
@@ -64,6 +66,44 @@ def test_features_come_back_as_they_went(tmp_path: Path, labelled_features: Make
     write_features(tmp_path / "a.h5", tracks, 16, dtype, PROVENANCE)
     for got, want in zip(read_features(tmp_path / "a.h5"), tracks, strict=True):
         assert_same(got, want)
+
+
+def test_the_digest_of_the_arrays_is_that_of_their_names_types_shapes_and_bytes(
+    tmp_path: Path, labelled_features: MakeFeatures
+) -> None:
+    write_features(tmp_path / "a.h5", [labelled_features(i) for i in range(70)], 16, "float16", {"encoder": "one"})
+    content = b""
+    with h5py.File(tmp_path / "a.h5", "r") as file:
+        assert len(file["frames/features"]) > tables.FEATURES_PER_CHUNK  # more than one piece
+        for name in (
+            "frames/boxes_xywh_px",
+            "frames/confidences",
+            "frames/features",
+            "frames/frames",
+            "frames/offsets",
+            "tracks/camera",
+            "tracks/ghost",
+            "tracks/kind",
+            "tracks/object_id",
+            "tracks/scene_id",
+            "tracks/track_id",
+        ):
+            values = file[name][:]
+            content += f"{name} {values.dtype.str} {values.shape}\n".encode() + values.tobytes()
+        assert file.attrs["arrays_sha256"] == hashlib.sha256(content).hexdigest()
+    verify_features(tmp_path / "a.h5")
+    write_features(tmp_path / "empty.h5", [], 16, "float16", {})
+    verify_features(tmp_path / "empty.h5")
+
+
+def test_a_changed_number_is_noticed_in_features_and_in_labels(tmp_path: Path, labelled_features: MakeFeatures) -> None:
+    for name, change in (("frames/features", 0.5), ("tracks/kind", 2)):
+        write_features(tmp_path / "a.h5", [labelled_features(0)], 16, "float16", {})
+        with h5py.File(tmp_path / "a.h5", "r+") as file:
+            assert (file[name][0] != change).any()
+            file[name][0] = change
+        with pytest.raises(StorageError, match=r"a\.h5: arrays_sha256 is [0-9a-f]{64}, but .* run its stage again"):
+            verify_features(tmp_path / "a.h5")
 
 
 def test_a_scene_without_tracks_or_objects_is_kept(tmp_path: Path, scene: MakeScene) -> None:

@@ -10,7 +10,7 @@ from track_persistence.core.files import file_digest
 from track_persistence.core.storage import read_scenes, write_features, write_scenes
 from track_persistence.core.types import CropArray, Ghost, Kind, LabelledTrack, StereoScene, Track
 from track_persistence.magvit.checkpoint import load_tokenizer, save_tokenizer
-from track_persistence.magvit.config import ArchitectureConfig, ExtractConfig
+from track_persistence.magvit.config import ArchitectureConfig, ExtractConfig, PublishedConfig
 from track_persistence.magvit.extract import encode_shard
 from track_persistence.magvit.features import MagvitEncoder
 from track_persistence.magvit.tokenizer import fresh_tokenizer
@@ -19,7 +19,8 @@ SCENES_PER_SHARD = 6
 MATCHED_SHARDS = ("matched-000000.h5", "matched-000006.h5")
 ENCODER_SEED = 5
 LONGEST_FRAMES = 4
-EXTRACT = ExtractConfig(precision="float32", dtype="float16")
+PUBLISHED = PublishedConfig(tap="latent", projection="none", dimension=16, projection_seed=7, clip_frames=5)
+EXTRACT = ExtractConfig(precision="float32", dtype="float16", published=PUBLISHED)
 ARCHITECTURE = ArchitectureConfig(
     encoder_widths=(4, 8, 8),
     decoder_widths=(4, 4, 4),
@@ -54,7 +55,7 @@ def make_world(folder: Path) -> World:
 def extract(world: World, name: str) -> None:
     """Write the features of one shard as the extract stage does."""
     encoder = MagvitEncoder(load_tokenizer(world.checkpoint), file_digest(world.checkpoint), EXTRACT.precision, "cpu")
-    provenance = {"encoder_digest": encoder.digest, "precision": EXTRACT.precision}
+    provenance = {"encoder_digest": encoder.digest, "precision": EXTRACT.precision, "published": "{}"}
     tracks = encode_shard(encoder, world.scenes / name, EXTRACT.dtype)
     write_features(world.features / name, tracks, encoder.dimension, EXTRACT.dtype, provenance)
 

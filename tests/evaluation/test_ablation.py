@@ -1,4 +1,6 @@
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ from track_persistence.core.types import LabelledFeatures
 from track_persistence.evaluation import ablation as ablation_module
 from track_persistence.evaluation.ablation import Inputs, Settings, run
 from track_persistence.evaluation.ablation_config import AblateConfig
-from track_persistence.evaluation.ablation_cues import CUES, CueJob, _description, _reduced, make_scores, scored_rows
+from track_persistence.evaluation.ablation_cues import CUES, CueJob, _description, make_scores, reduced, scored_rows
 from track_persistence.evaluation.ablation_samples import SampleShard, make_samples
 from track_persistence.evaluation.ablation_table import read_table
 from track_persistence.magvit.checkpoint import save_tokenizer
@@ -85,7 +87,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def sample_shard(world: World, name: str) -> SampleShard:
     return SampleShard(
-        world.scenes / name, world.features / name, world.checkpoint, EXTRACT.precision, SEED, LONGEST_FRAMES
+        world.scenes / name, world.features / name, ARCHITECTURE, EXTRACT.precision, SEED, LONGEST_FRAMES
     )
 
 
@@ -95,11 +97,11 @@ def training() -> TrainConfig:
 
 def settings(folder: Path, **changes: Any) -> Settings:
     run_config = RunConfig(engine="local", device="cpu", workers=1, store=folder / "store")
-    return Settings(CONFIG.model_copy(update=changes), EXTRACT, training(), SPLIT, run_config, SEED)
+    return Settings(CONFIG.model_copy(update=changes), ARCHITECTURE, EXTRACT, training(), SPLIT, run_config, SEED)
 
 
 def inputs(world: World) -> Inputs:
-    return Inputs(world.scenes, world.features, world.checkpoint)
+    return Inputs(world.scenes, world.features)
 
 
 def scores_of(cue: str, samples: tuple[Path, ...], folder: Path) -> np.ndarray:
@@ -188,15 +190,15 @@ def test_a_transformer_scores_every_track_at_every_age_and_the_same_again(
 
 def test_principal_components_know_the_training_tracks_alone(samples: tuple[Path, ...]) -> None:
     table = read_table(samples, lambda track: track.features, SEED, SPLIT)
-    reduced = _reduced(table, 5)
-    assert reduced.frames.shape == (len(table.frames), 5)
+    projected = reduced(table, 5)
+    assert projected.frames.shape == (len(table.frames), 5)
 
     def dimmed(track: LabelledFeatures) -> np.ndarray:
         return track.features if split_of(track.scene_id, SEED, SPLIT) == TRAIN else track.features / 2
 
-    other, rows = _reduced(read_table(samples, dimmed, SEED, SPLIT), 5), table.rows_of(TRAIN)
-    assert np.array_equal(reduced.frames_of(rows), other.frames_of(rows))
-    assert not np.array_equal(reduced.frames, other.frames)
+    other, rows = reduced(read_table(samples, dimmed, SEED, SPLIT), 5), table.rows_of(TRAIN)
+    assert np.array_equal(projected.frames_of(rows), other.frames_of(rows))
+    assert not np.array_equal(projected.frames, other.frames)
 
 
 def test_the_stage_writes_every_cue_beside_magvit_and_the_same_bytes_again(world: World, tmp_path: Path) -> None:
@@ -240,7 +242,21 @@ def test_a_profile_that_is_not_there_is_an_error(world: World, tmp_path: Path) -
         run(settings(tmp_path), inputs(only), tmp_path)
 
 
-def test_features_of_another_encoder_are_an_error(world: World, tmp_path: Path) -> None:
-    save_tokenizer(tmp_path / "other.safetensors", fresh_tokenizer(ARCHITECTURE, 99))
-    with pytest.raises(DataError, match="run extract again"):
-        run(settings(tmp_path), Inputs(world.scenes, world.features, tmp_path / "other.safetensors"), tmp_path)
+def test_features_of_two_encoders_or_in_another_precision_are_an_error(world: World, tmp_path: Path) -> None:
+    other = World(world.scenes, tmp_path / "features", tmp_path / "other.safetensors")
+    save_tokenizer(other.checkpoint, fresh_tokenizer(ARCHITECTURE, 99))
+    shutil.copytree(world.features, other.features)
+    extract(other, MATCHED_SHARDS[1])
+    with pytest.raises(DataError, match=rf"{MATCHED_SHARDS[1]}: encoder and precision .*run extract again"):
+        run(settings(tmp_path), inputs(other), tmp_path)
+    coarse = replace(settings(tmp_path), extract=EXTRACT.model_copy(update={"precision": "bfloat16"}))
+    with pytest.raises(DataError, match=r"extract\.precision is bfloat16"):
+        run(coarse, inputs(world), tmp_path)
+
+
+def test_the_random_encoder_is_as_wide_as_the_features(world: World, tmp_path: Path) -> None:
+    wider = ARCHITECTURE.model_copy(update={"latent_dim": 24})
+    shard = replace(sample_shard(world, MATCHED_SHARDS[0]), architecture=wider)
+    make_samples(shard, tmp_path / "out.h5")
+    first = next(iter(read_features(tmp_path / "out.h5")))
+    assert first.features.shape[1] == 2 * ARCHITECTURE.latent_dim + FRAME_SIZE

@@ -1,5 +1,6 @@
 """The recordings stage: labelled footage to shards of features, split by blocks of time."""
 
+import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +57,7 @@ def params(footage: Path) -> RecordingsParams:
     return RecordingsParams(
         RecordingsConfig(sources=sources, block_frames=BLOCK_FRAMES, longest_frames=6),
         load_section(PARAMS, "footage", FootageConfig),
-        ExtractConfig(precision="float32", dtype="float16"),
+        load_section(PARAMS, "extract", ExtractConfig).model_copy(update={"precision": "float32", "dtype": "float16"}),
         SplitConfig(validation=0.25, test=0.25),
         MARGIN,
         7,
@@ -108,9 +109,11 @@ def test_every_clear_track_is_stored_in_its_block(params, run_config, footage, c
         assert (features.kind, features.ghost) == ((Kind.PERSISTENT, Ghost.NONE) if real else (Kind.NOISE, Ghost.NOISE))
     assert read_provenance(tmp_path / "out" / "recording-yard.h5") == {
         "architecture_digest": encoder.architecture_digest,
+        "encoder": json.dumps(encoder.provenance, sort_keys=True),
         "encoder_digest": encoder.digest,
         "precision": "float32",
         "profile": "recordings",
+        "published": json.dumps(params.extract.published.model_dump(), sort_keys=True),
         "recording": "yard",
     }
 
@@ -174,7 +177,7 @@ def test_the_key_of_a_shard_follows_everything_it_depends_on(params, run_config,
         key(),
         key(replace(params, crop_margin=0.2)),
         key(replace(params, recordings=recordings.model_copy(update={"longest_frames": 5}))),
-        key(replace(params, extract=ExtractConfig(precision="float32", dtype="float32"))),
+        key(replace(params, extract=params.extract.model_copy(update={"dtype": "float32"}))),
         key(replace(params, footage=params.footage.model_copy(update={"flicker_boxes": 1}))),
     ]
     (footage / "yard.csv").write_text((footage / "yard.csv").read_text().replace("50,0", "50,-1"))

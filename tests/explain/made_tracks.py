@@ -7,7 +7,7 @@ from track_persistence.core.types import LabelledFeatures
 from track_persistence.explain.config import AnalyzeConfig
 
 WIDTH = 8
-PROVENANCE = {"encoder_digest": "abc", "precision": "float32"}
+PROVENANCE = {"encoder_digest": "abc", "precision": "float32", "published": "{}"}
 METADATA = classifier_metadata("abc", profiles={name: profile_entry(2.0) for name in ("matched", "nominal")})
 
 

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from track_persistence.core.errors import CheckpointError
-from track_persistence.magvit.checkpoint import HEADER_KEY, load_tokenizer, save_tokenizer
+from track_persistence.magvit.checkpoint import HEADER_KEY, is_native, load_tokenizer, save_tokenizer
 
 
 class Bomb:
@@ -64,7 +64,7 @@ def test_a_missing_file_says_what_makes_it(tmp_path):
 @pytest.mark.parametrize("name", ["magvit.pth", "magvit.ckpt", "magvit.safetensors"])
 def test_a_torch_file_is_refused_by_content_whatever_its_name(tmp_path, name):
     torch.save({"state_dict": {}, "bomb": Bomb()}, tmp_path / name)
-    with pytest.raises(CheckpointError, match=r"PyTorch zip archive .* not available yet; known: native safetensors"):
+    with pytest.raises(CheckpointError, match=r"PyTorch zip archive .* frame by frame; known: native safetensors"):
         load_tokenizer(tmp_path / name)
 
 
@@ -87,6 +87,20 @@ def test_a_truncated_file_is_refused(saved, keep):
     saved.write_bytes(saved.read_bytes()[:keep])
     with pytest.raises(CheckpointError, match="truncated perhaps"):
         load_tokenizer(saved)
+
+
+def test_a_file_is_native_by_its_header_alone(saved, tmp_path):
+    assert is_native(saved)
+    others = {
+        "other.safetensors": safetensors.torch.save({"vit.patch.weight": torch.zeros(2)}),
+        "cut.safetensors": saved.read_bytes()[:100],
+        "old.pt": pickle.dumps(Bomb()),
+    }
+    for name, content in others.items():
+        (tmp_path / name).write_bytes(content)
+        assert not is_native(tmp_path / name)
+    assert not is_native(tmp_path / "none.safetensors")
+    assert not is_native(tmp_path)
 
 
 def drop(weights, header):

@@ -1,6 +1,9 @@
 """The extract stage: one feature shard per scene shard, the same bytes however it came about."""
 
+import json
 import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -12,11 +15,12 @@ from track_persistence.core.errors import CheckpointError, DataError, DeviceErro
 from track_persistence.core.storage import read_features, read_provenance, read_scenes
 from track_persistence.magvit import extract as extract_module
 from track_persistence.magvit.checkpoint import save_tokenizer
-from track_persistence.magvit.config import ExtractConfig
-from track_persistence.magvit.extract import run
+from track_persistence.magvit.config import ExtractConfig, PublishedConfig
+from track_persistence.magvit.extract import read_ahead, run
 from track_persistence.magvit.features import MagvitEncoder
 
-CONFIG = ExtractConfig(precision="float32", dtype="float16")
+PUBLISHED = PublishedConfig(tap="latent", projection="none", dimension=16, projection_seed=7, clip_frames=5)
+CONFIG = ExtractConfig(precision="float32", dtype="float16", published=PUBLISHED)
 
 
 @pytest.fixture
@@ -68,7 +72,18 @@ def test_every_track_keeps_its_frames_boxes_and_label(in_process, run_config, sc
 def test_the_shard_says_which_weights_and_precision_made_it(in_process, run_config, scenes, checkpoint, tmp_path):
     run(CONFIG, run_config, scenes, checkpoint, tmp_path / "features")
     encoder = MagvitEncoder.from_checkpoint(checkpoint, "float32", "cpu")
-    assert read_provenance(tmp_path / "features" / "scenes-000.h5") == {
+    provenance = read_provenance(tmp_path / "features" / "scenes-000.h5")
+    assert json.loads(provenance.pop("encoder")) == {
+        "dtype": "float32",
+        "ema": False,
+        "family": "native",
+        "pixel_range": "[-1, 1]",
+        "sha256": encoder.digest,
+        "tap": "latent_mean",
+        "time_stride": 1,
+    }
+    assert json.loads(provenance.pop("published")) == PUBLISHED.model_dump()
+    assert provenance == {
         "architecture_digest": encoder.architecture_digest,
         "encoder_digest": encoder.digest,
         "precision": "float32",
@@ -101,17 +116,55 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(run_config, scenes, c
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
+def test_a_shard_that_changed_in_the_store_is_an_error(run_config, scenes, checkpoint, tmp_path, monkeypatch):
+    def damaged(make, jobs, output, *rest):
+        for job in jobs:
+            make(job.payload, output / job.name)
+        with h5py.File(output / "scenes-001.h5", "r+") as file:
+            file["frames/features"][0, 0] += 1
+
+    monkeypatch.setattr(extract_module, "run_shards", damaged)
+    with pytest.raises(StorageError, match=r"scenes-001\.h5: arrays_sha256 is .* delete it, here and in run\.store"):
+        run(CONFIG, run_config, scenes, checkpoint, tmp_path / "features")
+
+
+def test_the_next_item_is_fetched_while_one_is_worked_on():
+    fetched = {number: threading.Event() for number in range(4)}
+
+    def numbers() -> Iterator[int]:
+        for number, event in fetched.items():
+            event.set()
+            yield number
+
+    for number in read_ahead(numbers()):
+        assert number == 3 or fetched[number + 1].wait(timeout=10)
+        assert number + 2 not in fetched or not fetched[number + 2].is_set()
+    assert list(read_ahead(iter([2, 0, 1]))) == [2, 0, 1]
+
+
+def test_an_error_of_the_reader_comes_after_what_was_read_before_it():
+    def scenes() -> Iterator[int]:
+        yield 1
+        raise StorageError("a.h5: truncated")
+
+    ahead = read_ahead(scenes())
+    assert next(ahead) == 1
+    with pytest.raises(StorageError, match="truncated"):
+        next(ahead)
+
+
 def test_each_input_has_a_part_in_the_key(run_config, scenes, checkpoint, tmp_path, monkeypatch):
     keys: list[set[str]] = []
     monkeypatch.setattr(extract_module, "run_shards", lambda make, jobs, *rest: keys.append({job.key for job in jobs}))
+    monkeypatch.setattr(extract_module, "verify_features", lambda path: None)
 
     def collect(config=CONFIG, data=scenes):
         run(config, run_config, data, checkpoint, tmp_path / "features")
 
     collect()
     collect()
-    collect(config=ExtractConfig(precision="bfloat16", dtype="float16"))
-    collect(config=ExtractConfig(precision="float32", dtype="float32"))
+    collect(config=CONFIG.model_copy(update={"precision": "bfloat16"}))
+    collect(config=CONFIG.model_copy(update={"dtype": "float32"}))
     other = MagvitEncoder.from_checkpoint(checkpoint, "float32", "cpu")
     assert keys[0] == keys[1]
     assert len(keys[0]) == 3
@@ -124,8 +177,8 @@ def test_each_input_has_a_part_in_the_key(run_config, scenes, checkpoint, tmp_pa
 
 
 def test_nothing_is_begun_when_the_checkpoint_is_foreign(run_config, scenes, tmp_path):
-    torch.save({}, tmp_path / "magvit.pth")
-    with pytest.raises(CheckpointError, match="PyTorch zip archive"):
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "magvit.pth")
+    with pytest.raises(CheckpointError, match=r"magvit\.pth: .*known: "):
         run(CONFIG, run_config, scenes, tmp_path / "magvit.pth", tmp_path / "features")
     assert not (tmp_path / "features").exists()
 

@@ -77,13 +77,36 @@ def test_no_pass_holds_more_frames_than_the_cap(architecture):
     assert sorted(row for rows, _ in batches for row in rows) == list(range(len(lengths)))
 
 
-def test_bfloat16_points_where_float32_does(architecture, crops_of):
+@pytest.mark.parametrize("time_stride", [1, 4])
+def test_bfloat16_points_where_float32_does(architecture, crops_of, time_stride):
     crops = [crops_of(length) for length in LENGTHS]
-    precise = np.concatenate(make_encoder(architecture).encode(crops))
-    fast = np.concatenate(make_encoder(architecture, precision="bfloat16").encode(crops))
+    precise = np.concatenate(make_encoder(architecture, time_stride=time_stride).encode(crops))
+    fast = np.concatenate(make_encoder(architecture, precision="bfloat16", time_stride=time_stride).encode(crops))
     cosine = (precise * fast).sum(axis=1) / np.linalg.norm(precise, axis=1) / np.linalg.norm(fast, axis=1)
     assert cosine.min() >= 0.999
     assert not np.array_equal(precise, fast)
+
+
+def test_an_encoder_says_where_its_features_come_from(architecture):
+    encoder = make_encoder(architecture, precision="bfloat16", time_stride=4)
+    assert encoder.provenance == {
+        "dtype": "bfloat16",
+        "ema": False,
+        "family": "native",
+        "pixel_range": "[-1, 1]",
+        "sha256": "digest",
+        "tap": "latent_mean",
+        "time_stride": 4,
+    }
+
+
+def test_only_an_encoder_with_time_stride_looks_ahead(architecture, crops_of):
+    for time_stride in (1, 2, 4):
+        encoder, crops = make_encoder(architecture, time_stride=time_stride), crops_of(5)
+        changed = crops.copy()
+        changed[-1] = 200
+        looks_ahead = not np.array_equal(encoder.encode([crops])[0][:-1], encoder.encode([changed])[0][:-1])
+        assert encoder.is_causal == (not looks_ahead) == (time_stride == 1)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """One run of the whole pipeline on a tiny profile, in a folder of its own, shared by every test here."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -61,7 +62,9 @@ class Project:
 
 
 def environment_of(home: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_", "AWS_"))}
+    """The caller's variables less those for DVC, git and S3, and the one that makes every stage compile its modules."""
+    dropped = ("DVC_", "GIT_", "AWS_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return kept | {
         "HOME": str(home),
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
@@ -79,21 +82,49 @@ def environment_of(home: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The repository's own pipeline after `dvc repro` on the tiny profile, everything committed. Leave it unchanged."""
-    home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("project")
+def set_up(project: Project) -> None:
+    """Copy the repository's own pipeline into the project's folder and give it the tiny profile."""
     for part in PARTS:
-        source, target = ROOT / part, folder / part
+        source, target = ROOT / part, project.folder / part
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, target, ignore=LEFT_OUT)
         else:
             shutil.copy(source, target)
-    project = Project(folder, environment_of(home))
     project.run("python", str(ROOT / "stages" / "make_profile.py"), "--params", "params.yaml",
                 "--overrides", str(TINY), "--output", "params.yaml")  # fmt: skip
     project.git("init", "--quiet", "--initial-branch", "main")
-    project.dvc("repro")
-    project.commit("A run of the tiny profile")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Project:
+    """The repository's own pipeline on the tiny profile, before any stage has run."""
+    for name in ("home", "project"):
+        (tmp_path / name).mkdir()
+    project = Project(tmp_path / "project", environment_of(tmp_path / "home"))
+    set_up(project)
+    return project
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The repository's own pipeline after `dvc repro` on the tiny profile, everything committed. Leave it unchanged.
+
+    The worker processes of a test run share it: the first to need it makes it, the others wait.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "pipeline"
+    home, folder, finished = shared / "home", shared / "project", shared / "finished"
+    project = Project(folder, environment_of(home))
+    shared.mkdir(exist_ok=True)
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not finished.exists():
+            for path in (home, folder):
+                shutil.rmtree(path, ignore_errors=True)  # of a worker that failed
+                path.mkdir()
+            set_up(project)
+            project.dvc("repro")
+            project.commit("A run of the tiny profile")
+            finished.touch()
     return project

@@ -125,7 +125,7 @@ def test_a_classifier_of_another_encoder_is_refused(tmp_path: Path, make_checkpo
 
 def test_an_unknown_precision_is_refused(tmp_path: Path, make_checkpoints: Callable[..., object]) -> None:
     made = make_checkpoints(tmp_path, precision="int8")
-    with pytest.raises(CheckpointError, match="metadata precision is 'int8'; expected one of"):
+    with pytest.raises(CheckpointError, match="metadata precision is 'int8': Input should be 'float32'"):
         PersistenceFilter(made.model, made.magvit)
 
 

@@ -74,7 +74,12 @@ def inputs(checkpoints: Any, tmp_path_factory: pytest.TempPathFactory) -> Inputs
     for profile, first in PROFILES.items():
         ids = range(first, first + SCENES)
         tracks = [track(n, camera, index, rng) for n in ids for camera in (0, 1) for index in range(PER_CAMERA)]
-        labels = {"encoder_digest": file_digest(checkpoints.magvit), "precision": "float32", "profile": profile}
+        labels = {
+            "encoder_digest": file_digest(checkpoints.magvit),
+            "precision": "float32",
+            "published": "{}",
+            "profile": profile,
+        }
         write_features(folder / "features" / f"{profile}-0.h5", tracks, 16, "float16", labels)
         for number in ids:
             if split_of(number, SEED, SPLIT) != TRAIN:

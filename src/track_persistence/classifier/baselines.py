@@ -5,16 +5,16 @@ S statistics of a track, N tracks.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from track_persistence.classifier.rules import Timeline, rule_score
 from track_persistence.core.errors import DataError
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 Floats = NDArray[np.float64]
 
@@ -98,13 +98,17 @@ def _running_mean_and_std(values: Floats, last: NDArray[np.int64]) -> tuple[Floa
 class NoPixelsModel:
     """A fitted logistic regression on `no_pixel_statistics`."""
 
-    pipeline: Pipeline
+    pipeline: "Pipeline"
 
     @classmethod
     def fit(cls, statistics: Floats, labels: NDArray[np.bool_]) -> "NoPixelsModel":
         """Fit on (N, S) statistics and (N,) labels; raises `DataError` when only one class is there."""
         if labels.all() or not labels.any():
             raise DataError(f"no-pixels baseline: {len(labels)} tracks of one class; both classes are needed to fit")
+        from sklearn.linear_model import LogisticRegression  # a second to import, needed for fitting alone
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
         regression = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=MOST_ITERATIONS)
         return cls(make_pipeline(StandardScaler(), regression).fit(statistics, labels))
 

@@ -24,7 +24,7 @@ from track_persistence.core.files import write_bytes
 
 HEADER = "track_persistence"
 FORMAT = "track_persistence.classifier"
-VERSION = 2
+VERSION = 3
 ADAPTER_PREFIX = "adapter."
 """Tensors of a site's adapter, which `adapter_file` reads and writes."""
 REMEDY = "give the persistence.safetensors that the train stage wrote, or run it again"
@@ -37,6 +37,7 @@ REQUIRED: dict[str, type] = {
     "max_frames": int,
     "precision": str,
     "profiles": dict,
+    "published": dict,
     "shipped_profile": str,
     "threshold": float,
 }
@@ -59,8 +60,9 @@ class FittedProfile:
 class LoadedClassifier:
     """A model in evaluation mode, calibrated for the shipped profile, and what it was trained on.
 
-    metadata: `encoder_digest`, `precision` and `dtype` (str) of the features, `max_frames` (int) of the longest tracks
-    in training, `threshold` (float) on probabilities, and the raw entries behind the properties.
+    metadata: `encoder_digest`, `precision` and `dtype` (str) of the features, `published` (dict) with the settings of a
+    published encoder, `max_frames` (int) of the longest tracks in training, `threshold` (float) on probabilities, and
+    the raw entries behind the properties.
     """
 
     path: Path

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
-from sklearn.metrics import precision_recall_curve, roc_curve
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -43,6 +42,8 @@ def roc(scores: Floats, labels: Bools) -> tuple[Floats, Floats]:
     """Return false and true positive rates; empty for one class."""
     if labels.all() or not labels.any():
         return np.empty(0), np.empty(0)
+    from sklearn.metrics import roc_curve  # a second to import, which most stages and their workers need not spend
+
     false_positive_rate, true_positive_rate, _ = roc_curve(labels, scores)
     return false_positive_rate, true_positive_rate
 
@@ -51,6 +52,8 @@ def precision_recall(scores: Floats, labels: Bools) -> tuple[Floats, Floats]:
     """Return precisions and recalls, recall falling, without repeated points; empty for one class."""
     if labels.all() or not labels.any():
         return np.empty(0), np.empty(0)
+    from sklearn.metrics import precision_recall_curve
+
     precision, recall, _ = precision_recall_curve(labels, scores, drop_intermediate=True)
     return precision, recall
 

@@ -25,15 +25,21 @@ from track_persistence.core.storage import profile_of, read_features, read_prove
 from track_persistence.core.types import Kind, LabelledFeatures
 
 WHOLE = "whole"
+ENCODER_KEYS = ("encoder_digest", "precision", "published")
 NO_PIXEL_COLUMNS = ("frames", "boxes_xywh_px", "confidences")
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """Which encoder made the features: its weights digest, the arithmetic it ran in, and its width C."""
+    """Which encoder made the features.
+
+    digest: of its weights. precision: the arithmetic it ran in. published: the settings with which a published
+    checkpoint is read, as JSON. dimension: its width C.
+    """
 
     digest: str
     precision: str
+    published: str
     dimension: int
 
 
@@ -192,17 +198,17 @@ def _append(scratch: int, content: bytes, folder: Path) -> None:
         raise StorageError(f"{folder}: cannot hold the features: {error}; free some space or move run.store") from error
 
 
-def _common_provenance(paths: Sequence[Path]) -> tuple[str, str]:
-    first: tuple[str, str] | None = None
+def _common_provenance(paths: Sequence[Path]) -> tuple[str, str, str]:
+    first: tuple[str, str, str] | None = None
     for path in paths:
         provenance = read_provenance(path)
-        for key in ("encoder_digest", "precision"):
+        for key in ENCODER_KEYS:
             if key not in provenance:
                 raise DataError(f"{path}: provenance names no {key}; run extract and recordings again")
-        found = provenance["encoder_digest"], provenance["precision"]
+        found = provenance["encoder_digest"], provenance["precision"], provenance["published"]
         if first is not None and found != first:
             raise DataError(
-                f"{path}: encoder_digest, precision {found} differ from {first} of {paths[0]}; "
+                f"{path}: {', '.join(ENCODER_KEYS)} {found} differ from {first} of {paths[0]}; "
                 "run extract and recordings again so that one encoder makes all shards"
             )
         first = found
@@ -246,7 +252,7 @@ class _Builder:
         for name, rule in RULES.items():
             self.scores[name].append(rule(track)[counts - 1])
 
-    def table(self, encoder: tuple[str, str], scratch: int, seed: int, split: SplitConfig) -> TrackTable:
+    def table(self, encoder: tuple[str, str, str], scratch: int, seed: int, split: SplitConfig) -> TrackTable:
         if self.layout is None:
             raise DataError("features: the shards hold no track; run generate and extract again")
         arrays = {name: np.array(column) for name, column in self.columns.items()}

@@ -3,6 +3,7 @@
 N tracks of a split, A ages (those of the table, then the whole track).
 """
 
+import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -139,6 +140,7 @@ def _finish(
         "max_frames": config.max_frames,
         "precision": table.encoder.precision,
         "profiles": profile_entries(fitted),
+        "published": json.loads(table.encoder.published),
         "shipped_profile": config.shipped_profile,
         "threshold": config.threshold,
     }

@@ -5,6 +5,7 @@ fixed order of creation, gzip-4 with shuffle), written atomically and one scene 
 does not grow with their number. `docs/data-format.md` lists every dataset.
 """
 
+import hashlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from track_persistence.core.types import (
 
 SCENES_SCHEMA = "track_persistence.scenes"
 FEATURES_SCHEMA = "track_persistence.features"
+ARRAYS_DIGEST = "arrays_sha256"
 NO_OBJECT = -1
 GHOSTS = tuple(Ghost)
 LENSES = tuple(Lens)
@@ -185,7 +187,11 @@ def write_features(
     dtype: str,
     provenance: Mapping[str, str],
 ) -> None:
-    """Write tracks of (T, `dimension`) features as `dtype` (`float16` or `float32`) to an HDF5 shard."""
+    """Write tracks of (T, `dimension`) features as `dtype` (`float16` or `float32`) to an HDF5 shard.
+
+    Its attribute `arrays_sha256` is the digest of what the arrays hold, which `verify_features` checks: unlike the
+    file's own it does not depend on the version of HDF5 or zlib.
+    """
     column: Columns = {"features": ((dimension,), dtype)}
     with created(path, FEATURES_SCHEMA, CODES, provenance) as (file, disk):
         table = Table.create(file, "tracks", TRACK_COLUMNS, ragged=False)
@@ -194,6 +200,30 @@ def write_features(
             disk.check()
             table.append(_label_row(track.scene_id, track, track))
             frames.append({name: getattr(track, name) for name in frames.columns})
+        file.attrs[ARRAYS_DIGEST] = _arrays_digest(file)
+
+
+def _arrays_digest(file: h5py.File) -> str:
+    """SHA-256 of every dataset's name, dtype, shape and bytes, in order of the names; one chunk is in memory."""
+    sha = hashlib.sha256()
+    for group in sorted(file):
+        for name in sorted(file[group]):
+            dataset = file[group][name]
+            sha.update(f"{group}/{name} {dataset.dtype.str} {dataset.shape}\n".encode())
+            for start in range(0, len(dataset), dataset.chunks[0]):
+                sha.update(dataset[start : start + dataset.chunks[0]].tobytes())
+    return sha.hexdigest()
+
+
+def verify_features(path: Path) -> None:
+    """Raise `StorageError` when the arrays of a feature shard are not those that were written to it."""
+    with opened(path, FEATURES_SCHEMA) as file:
+        want, got = str(file.attrs.get(ARRAYS_DIGEST)), _arrays_digest(file)
+    if want != got:
+        raise StorageError(
+            f"{path}: {ARRAYS_DIGEST} is {want}, but the arrays have {got}; the file has changed since it was written: "
+            "delete it, here and in run.store, and run its stage again"
+        )
 
 
 def read_features(path: Path) -> Iterator[LabelledFeatures]:

@@ -29,14 +29,15 @@ from track_persistence.evaluation.ablation_cues import CUES, CueJob, make_scores
 from track_persistence.evaluation.ablation_metrics import Method, Scored, ablation_metrics
 from track_persistence.evaluation.ablation_samples import SampleShard, make_samples
 from track_persistence.evaluation.ablation_table import AblationTable, read_table
-from track_persistence.magvit.config import ExtractConfig
+from track_persistence.magvit.config import ArchitectureConfig, ExtractConfig
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All the stage takes from params."""
+    """All the stage takes from params; architecture: of the encoder with random weights."""
 
     ablate: AblateConfig
+    architecture: ArchitectureConfig
     extract: ExtractConfig
     training: TrainConfig
     split: SplitConfig
@@ -46,18 +47,17 @@ class Settings:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the stage reads: folders of scene and feature shards, and the encoder that made the features."""
+    """What the stage reads: folders of scene and feature shards."""
 
     scenes: Path
     features: Path
-    checkpoint: Path
 
 
 def run(settings: Settings, inputs: Inputs, output: Path) -> None:
     """Describe the tracks of the first `ablate.shards` shards by every cue, fit and score each, and write metrics.json.
 
     Samples and scores are made in one-thread worker processes and kept in the store, so a killed run goes on. Raises
-    `DataError` when scenes, features and checkpoint do not belong together.
+    `DataError` when scenes and features do not belong together or no one encoder made all of these.
     """
     samples = _sample_jobs(settings, inputs)
     store = settings.run.store / "ablate"
@@ -86,20 +86,22 @@ def _sample_jobs(settings: Settings, inputs: Inputs) -> list[ShardJob]:
     paths = [path for path in shard_paths(inputs.scenes) if read_provenance(path).get("profile") == profile]
     if not paths:
         raise DataError(f"{inputs.scenes}: holds no shard of profile {profile!r}; change ablate.profile or generate it")
-    encoder, longest = file_digest(inputs.checkpoint), max(settings.ablate.frames_seen)
-    wanted = {"encoder_digest": encoder, "precision": settings.extract.precision}
-    code = code_digest("core", "evaluation", "magvit")
-    jobs = []
+    longest = max(settings.ablate.frames_seen)
+    code, architecture = code_digest("core", "evaluation", "magvit"), settings.architecture
+    jobs, first = [], None
     for path in paths[: settings.ablate.shards]:
         features = inputs.features / path.name
         provenance = read_provenance(features)
-        found = {key: provenance.get(key) for key in wanted}
-        if found != wanted:
-            raise DataError(f"{features}: {found}; {inputs.checkpoint} and extract want {wanted}; run extract again")
-        shard = SampleShard(path, features, inputs.checkpoint, settings.extract.precision, settings.seed, longest)
-        key = digest_of(
-            "ablate-samples-1", code, encoder, file_digest(path), file_digest(features), settings.seed, longest
-        )
+        encoder = provenance.get("encoder_digest"), provenance.get("precision")
+        first = encoder if first is None else first
+        if encoder != first or encoder[1] != settings.extract.precision:
+            raise DataError(
+                f"{features}: encoder and precision {encoder}; the first shard has {first}, extract.precision is "
+                f"{settings.extract.precision}; run extract again"
+            )
+        shard = SampleShard(path, features, architecture, settings.extract.precision, settings.seed, longest)
+        sources = file_digest(path), file_digest(features), architecture.model_dump(mode="json")
+        key = digest_of("ablate-samples-2", code, *sources, settings.seed, longest)
         jobs.append(ShardJob(path.name, key, shard))
     return jobs
 

@@ -41,10 +41,10 @@ CUES: Mapping[str, Sequence[str]] = {
     COLOUR_HOG: (TRANSFORMER, LINEAR),
     MAGVIT: (TRANSFORMER, LINEAR),
     RANDOM_MAGVIT: (TRANSFORMER, LINEAR),
+    PIXELS_8X8: (TRANSFORMER, LINEAR),
     BOTH: (TRANSFORMER,),
     NO_PIXELS: (TRANSFORMER,),
     CHEAP_PIXELS: (LINEAR,),
-    PIXELS_8X8: (LINEAR,),
     STATISTICS: (LINEAR,),
 }
 """The heads of every cue, slow cues first, so that the workers end together."""
@@ -70,7 +70,7 @@ def make_scores(job: CueJob, path: Path) -> None:
     """Write the scores (H, M, A) float64 of the cue's heads as .npy; the M tracks are those of `scored_rows`."""
     torch.set_num_threads(1)
     table = _table(job)
-    heads = {TRANSFORMER: _transformer, LINEAR: _linear}
+    heads = {TRANSFORMER: transformer_scores, LINEAR: linear_scores}
     np.save(path, np.stack([heads[head](job, table, scored_rows(table)) for head in CUES[job.cue]]))
 
 
@@ -81,7 +81,7 @@ def scored_rows(table: AblationTable) -> Rows:
 
 def _table(job: CueJob) -> AblationTable:
     table = read_table(job.shards, _description(job), job.seed, job.split)
-    return _reduced(table, job.config.components) if job.cue == COLOUR_HOG else table
+    return reduced(table, job.config.components) if job.cue == COLOUR_HOG else table
 
 
 def _description(job: CueJob) -> Callable[[LabelledFeatures], NDArray[Any]]:
@@ -116,7 +116,7 @@ def _columns(cue: str, track: LabelledFeatures) -> slice:
     }[cue]
 
 
-def _reduced(table: AblationTable, components: int) -> AblationTable:
+def reduced(table: AblationTable, components: int) -> AblationTable:
     """Project the frames on the principal components of the training tracks' frames."""
     seen = table.frames_of(table.rows_of(TRAIN)).astype(np.float32)
     solver = "covariance_eigh" if len(seen) > seen.shape[1] else "full"
@@ -125,7 +125,7 @@ def _reduced(table: AblationTable, components: int) -> AblationTable:
     return replace(table, frames=np.concatenate([basis.transform(part.astype(np.float32)) for part in parts]))
 
 
-def _linear(job: CueJob, table: AblationTable, rows: Rows) -> Floats:
+def linear_scores(job: CueJob, table: AblationTable, rows: Rows) -> Floats:
     """Fit a logistic regression at every age and return the scores (len(rows), A)."""
     return np.column_stack([_linear_at(job, table, rows, age) for age in job.config.frames_seen])
 
@@ -137,9 +137,14 @@ def _linear_at(job: CueJob, table: AblationTable, rows: Rows, age: int) -> Float
         return NoPixelsModel.fit(_last_seen(table, training, age), labels).score(_last_seen(table, rows, age))
     if job.cue == CHEAP_PIXELS:
         return CheapPixelsModel.fit(_pooled(table, training, age), labels).score(_pooled(table, rows, age))
-    regression = LogisticRegression(C=job.config.inverse_regularisation, max_iter=MOST_ITERATIONS)
-    model = make_pipeline(StandardScaler(), regression).fit(table.mean_of_first(training, age), labels)
-    scores: Floats = model.decision_function(table.mean_of_first(rows, age))
+    seen = table.mean_of_first(training, age), table.mean_of_first(rows, age)
+    return logistic_scores(job.config, *seen, labels)
+
+
+def logistic_scores(config: AblateConfig, training: Floats, scored: Floats, labels: NDArray[np.bool_]) -> Floats:
+    """Fit a logistic regression on (N, D) values and (N,) labels; return the log-odds (M,) of (M, D) others."""
+    regression = LogisticRegression(C=config.inverse_regularisation, max_iter=MOST_ITERATIONS)
+    scores: Floats = make_pipeline(StandardScaler(), regression).fit(training, labels).decision_function(scored)
     return scores
 
 
@@ -165,7 +170,7 @@ def _architecture(cue: str, width: int, training: TrainConfig) -> Architecture:
     )
 
 
-def _transformer(job: CueJob, table: AblationTable, rows: Rows) -> Floats:
+def transformer_scores(job: CueJob, table: AblationTable, rows: Rows) -> Floats:
     """Train the transformer to its last epoch and return the logits (len(rows), A)."""
     training = job.training.model_copy(update={"num_epochs": job.config.num_epochs})
     model = PersistenceTransformer(_architecture(job.cue, table.frames.shape[1], training))

@@ -3,9 +3,9 @@
 N tracks of a split, A ages, G methods.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,10 @@ from track_persistence.evaluation.ablation_cues import LINEAR, MAGVIT, TRANSFORM
 Floats = NDArray[np.float64]
 Method = tuple[str, str]
 """Head and cue."""
-REFERENCES: tuple[Method, ...] = ((TRANSFORMER, MAGVIT), (LINEAR, MAGVIT))
-NAMES = ("auc", *(f"minus_{head}_{cue}" for head, cue in REFERENCES))
+REFERENCES: Mapping[str, Method] = {
+    f"minus_{head}_{cue}": (head, cue) for head, cue in ((TRANSFORMER, MAGVIT), (LINEAR, MAGVIT))
+}
+AnyMethod = TypeVar("AnyMethod", bound=Hashable)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,7 @@ def ablation_metrics(scored: Scored, name: str, config: AblateConfig, seed: int)
     under the transformer and under the logistic regression.
     """
     by_frames = {
-        str(age): _nested(scored, _areas(scored, number, generator(seed, "ablate", name, age), config))
+        str(age): _nested(_areas(scored, number, generator(seed, "ablate", name, age), config))
         for number, age in enumerate(config.frames_seen)
     }
     return {
@@ -65,35 +67,47 @@ def _by_ghost(scored: Scored, name: str, config: AblateConfig, seed: int) -> dic
             {method: scores[rows] for method, scores in scored.scores.items()},
         )
         areas = _areas(own, age, generator(seed, "ablate", name, "ghost", ghost), config)
-        found[Ghost(ghost).value] = {"tracks": int((~own.labels).sum()), **_nested(own, areas)}
+        found[Ghost(ghost).value] = {"tracks": int((~own.labels).sum()), **_nested(areas)}
     return found
 
 
-def _areas(scored: Scored, age: int, rng: np.random.Generator, config: AblateConfig) -> list[dict[str, Any]]:
-    """Return, for each method, area and differences at one age, each with its interval."""
-    methods = list(scored.scores)
-    references = [methods.index(method) for method in REFERENCES]
+def measured_areas(
+    scores: Mapping[AnyMethod, Floats],
+    labels: NDArray[np.bool_],
+    groups: NDArray[Any],
+    references: Mapping[str, AnyMethod],
+    rng: np.random.Generator,
+    replicates: int,
+) -> dict[AnyMethod, dict[str, dict[str, float]]]:
+    """Return each method's area under the ROC curve, `auc`, and its differences to other methods, with intervals.
 
-    def statistics(labels: NDArray[np.bool_], *scores: Floats) -> list[float]:
-        areas = [area_under_roc(each, labels) for each in scores]
-        return [*areas, *(area - areas[reference] for reference in references for area in areas)]
+    scores: (N, A), the area is the mean over the A ages. labels: (N,). groups: (N,), rows of one value are drawn
+    together. references: a difference's name to the method whose area is subtracted on the same resampled groups.
+    """
+    methods = list(scores)
+    subtracted = [methods.index(method) for method in references.values()]
 
-    columns = [scored.scores[method][:, age] for method in methods]
-    values = np.array(statistics(scored.labels, *columns)).reshape(len(NAMES), -1)
-    arrays = [scored.labels, *columns]
-    ends = bootstrap_intervals(statistics, arrays, scored.scenes, rng, config.bootstrap_replicates)
-    ends = ends.reshape(len(NAMES), -1, 2)
-    return [
-        {
-            name: {"value": values[row, column], "low": ends[row, column, 0], "high": ends[row, column, 1]}
-            for row, name in enumerate(NAMES)
-        }
-        for column in range(len(methods))
+    def statistics(labels: NDArray[np.bool_], *columns: Floats) -> list[float]:
+        areas = [float(np.mean([area_under_roc(age, labels) for age in each.T])) for each in columns]
+        return [*areas, *(area - areas[reference] for reference in subtracted for area in areas)]
+
+    values = statistics(labels, *scores.values())
+    ends = bootstrap_intervals(statistics, [labels, *scores.values()], groups, rng, replicates)
+    measured = [
+        {"value": value, "low": low, "high": high} for value, (low, high) in zip(values, ends.tolist(), strict=True)
     ]
+    names = ("auc", *references)
+    return {method: dict(zip(names, measured[at :: len(methods)], strict=True)) for at, method in enumerate(methods)}
 
 
-def _nested(scored: Scored, areas: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _areas(scored: Scored, age: int, rng: np.random.Generator, config: AblateConfig) -> dict[Method, dict[str, Any]]:
+    """Return, for each method, area and differences at one age, each with its interval."""
+    columns = {method: scores[:, [age]] for method, scores in scored.scores.items()}
+    return measured_areas(columns, scored.labels, scored.scenes, REFERENCES, rng, config.bootstrap_replicates)
+
+
+def _nested(areas: Mapping[Method, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for (head, cue), values in zip(scored.scores, areas, strict=True):
+    for (head, cue), values in areas.items():
         found.setdefault(head, {})[cue] = values
     return found

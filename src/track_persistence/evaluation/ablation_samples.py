@@ -17,8 +17,7 @@ from track_persistence.core.errors import DataError
 from track_persistence.core.files import digest_of
 from track_persistence.core.storage import read_features, read_provenance, read_scenes, write_features
 from track_persistence.core.types import LabelledFeatures
-from track_persistence.magvit.checkpoint import load_tokenizer
-from track_persistence.magvit.config import Precision
+from track_persistence.magvit.config import ArchitectureConfig, Precision
 from track_persistence.magvit.features import MagvitEncoder
 from track_persistence.magvit.tokenizer import fresh_tokenizer
 from track_persistence.video.descriptors import FRAME_SIZE, frame_descriptors
@@ -29,36 +28,39 @@ DEVICE = "cpu"
 
 @dataclass(frozen=True)
 class SampleShard:
-    """What a worker needs: a shard of scenes, the features that extract made of it, and the encoder's weights.
+    """What a worker needs: a shard of scenes and the features that extract made of it.
 
-    longest_frames: tracks are cut to their first so many. seed: of the random weights.
+    architecture, precision, seed: of the encoder with random weights. longest_frames: tracks are cut to their first so
+    many.
     """
 
     scenes: Path
     features: Path
-    checkpoint: Path
+    architecture: ArchitectureConfig
     precision: Precision
     seed: int
     longest_frames: int
 
 
 def make_samples(shard: SampleShard, path: Path) -> None:
-    """Write MagVIT's features, those of the same network with random weights, and the frame descriptors, as float16.
+    """Write extract's features, as many of the network with random weights, and the frame descriptors, as float16.
 
     The random weights are those from which the tokenizer's training began. Raises `DataError` when the two shards
     do not hold the same tracks.
     """
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    config = load_tokenizer(shard.checkpoint).config
+    features = list(read_features(shard.features))
+    config = shard.architecture.model_copy(update={"latent_dim": features[0].features.shape[1]})
     digest = digest_of("random", config.model_dump(mode="json"), shard.seed)
     encoder = MagvitEncoder(fresh_tokenizer(config, shard.seed), digest, shard.precision, DEVICE)
     provenance = {"encoder_digest": digest, "profile": read_provenance(shard.scenes)["profile"]}
-    write_features(path, _samples(shard, encoder), 2 * encoder.dimension + FRAME_SIZE, DTYPE, provenance)
+    write_features(path, _samples(shard, features, encoder), 2 * encoder.dimension + FRAME_SIZE, DTYPE, provenance)
 
 
-def _samples(shard: SampleShard, encoder: MagvitEncoder) -> Iterator[LabelledFeatures]:
-    features = list(read_features(shard.features))
+def _samples(
+    shard: SampleShard, features: Sequence[LabelledFeatures], encoder: MagvitEncoder
+) -> Iterator[LabelledFeatures]:
     place = 0
     for scene in read_scenes(shard.scenes):
         items = [*scene.tracks[0], *scene.tracks[1]]

@@ -19,8 +19,8 @@ from track_persistence.evaluation.recording_blocks import Block, blocks_of, deal
 from track_persistence.evaluation.recordings import labelled_blocks, read_boxes
 from track_persistence.evaluation.recordings_config import RecordingConfig, RecordingsConfig
 from track_persistence.magvit.config import ExtractConfig
-from track_persistence.magvit.extract import labelled_features
-from track_persistence.magvit.features import MagvitEncoder
+from track_persistence.magvit.encoders import TrackEncoder, load_encoder
+from track_persistence.magvit.extract import encoder_provenance, labelled_features
 
 INDEX = "blocks.json"
 
@@ -84,7 +84,7 @@ def _jobs(
 ) -> list[ShardJob]:
     if not sources:
         return []
-    encoder = MagvitEncoder.from_checkpoint(checkpoint, params.extract.precision, run_config.device)
+    encoder = load_encoder(checkpoint, params.extract, run_config.device)
     code = code_digest("evaluation", "video", "magvit", "core")
     settings = [
         params.recordings.model_dump(mode="json", exclude={"sources"}),
@@ -107,18 +107,12 @@ def make_shard(shard: _Shard, path: Path) -> None:
     """Write the features of one recording to `path`; one block is in memory at a time."""
     torch.set_num_threads(1)
     extract = shard.params.extract
-    encoder = MagvitEncoder.from_checkpoint(shard.checkpoint, extract.precision, shard.device)
-    provenance = {
-        "architecture_digest": encoder.architecture_digest,
-        "encoder_digest": encoder.digest,
-        "precision": encoder.precision,
-        "profile": RECORDINGS,
-        "recording": shard.source.name,
-    }
+    encoder = load_encoder(shard.checkpoint, extract, shard.device)
+    provenance = {**encoder_provenance(encoder, extract), "profile": RECORDINGS, "recording": shard.source.name}
     write_features(path, _encoded(shard, encoder), encoder.dimension, extract.dtype, provenance)
 
 
-def _encoded(shard: _Shard, encoder: MagvitEncoder) -> Iterator[LabelledFeatures]:
+def _encoded(shard: _Shard, encoder: TrackEncoder) -> Iterator[LabelledFeatures]:
     """Yield the features of every track; a batch never mixes blocks."""
     params = shard.params
     blocks = labelled_blocks(shard.source, params.recordings, params.footage, params.crop_margin)

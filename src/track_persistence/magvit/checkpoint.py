@@ -19,7 +19,11 @@ SCHEMA = "track_persistence.magvit"
 SCHEMA_VERSION = 1
 # One key only: safetensors writes several in an order that changes from process to process.
 HEADER_KEY = "track_persistence"
-KNOWN = f"known: native safetensors ({SCHEMA} version {SCHEMA_VERSION}) as the tokenizer stage writes it"
+KNOWN = (
+    f"known: native safetensors ({SCHEMA} version {SCHEMA_VERSION}) as the tokenizer stage writes it and, for "
+    "extraction alone, the video checkpoints of Open-MAGVIT2, O2-MAGVIT2 and magvit2-pytorch"
+)
+NEEDS_NATIVE = "only what the tokenizer stage writes can run frame by frame"
 FOREIGN = {
     b"PK\x03\x04": "a PyTorch zip archive (.pt, .pth, .ckpt or TorchScript)",
     b"\x80\x02": "a Python pickle (an old .pt or .pth file)",
@@ -41,9 +45,19 @@ def save_tokenizer(path: Path, tokenizer: TrackTokenizer) -> None:
     write_bytes(path, safetensors.torch.save(weights, {HEADER_KEY: json.dumps(header, sort_keys=True)}))
 
 
+def is_native(path: Path) -> bool:
+    """Return whether `path` is a safetensors file with a header of ours; False also where nothing can be read."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return HEADER_KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
 def load_tokenizer(path: Path) -> TrackTokenizer:
     """Read a native checkpoint into a tokenizer in evaluation mode, on the CPU, in float32.
 
+    Published checkpoints are for `encoders.load_encoder`: they keep no state from frame to frame.
     Raises `CheckpointError` naming what the file is when it is anything else: a pickle, another schema or
     architecture, truncated, weights missing, of another shape or dtype, or not finite.
     """
@@ -76,15 +90,14 @@ def _refuse_foreign(path: Path) -> None:
         raise CheckpointError(f"{path}: cannot be read: {error}; {KNOWN}") from error
     for magic, what in FOREIGN.items():
         if start.startswith(magic):
-            raise CheckpointError(f"{path}: {what}; an adapter for it is not available yet; {KNOWN}")
+            raise CheckpointError(f"{path}: {what}; {NEEDS_NATIVE}; {KNOWN}")
 
 
 def _architecture(path: Path, header: dict[str, str], weights: dict[str, Any]) -> ArchitectureConfig:
     if HEADER_KEY not in header:
         first = ", ".join(sorted(weights)[:3]) or "no tensors"
         raise CheckpointError(
-            f"{path}: a safetensors file of another project (first keys: {first}); an adapter for it is not "
-            f"available yet; {KNOWN}"
+            f"{path}: a safetensors file of another project (first keys: {first}); {NEEDS_NATIVE}; {KNOWN}"
         )
     try:
         content = json.loads(header[HEADER_KEY])

@@ -144,6 +144,24 @@ class TokenizerConfig(Section):
         return self
 
 
+class PublishedConfig(Section):
+    """Features from a published checkpoint; a checkpoint of the tokenizer stage does not look at these."""
+
+    tap: Literal["pre_out", "latent"]
+    """`pre_out`: the channels that the last projection reads (512 in Open-MAGVIT2); `latent`: what it makes of them,
+    the values whose signs are the code (18)."""
+    projection: Literal["orthogonal", "none"]
+    """`orthogonal`: a random matrix with orthonormal rows or columns takes the tap to `dimension` numbers, which keeps
+    distances about in proportion (Johnson & Lindenstrauss 1984); `none`: the features are as wide as the tap."""
+    dimension: PositiveInt
+    """Width of the features under `orthogonal`."""
+    projection_seed: NonNegativeInt
+    """Names the random matrix."""
+    clip_frames: PositiveInt
+    """Longest clip that is encoded at once, 1 + s k frames where time is strided by s. The published encoders keep no
+    state, so a longer track is cut into clips of so many frames one after the other, each encoded alone."""
+
+
 class ExtractConfig(Section):
     """Feature extraction with a trained tokenizer's encoder."""
 
@@ -151,3 +169,5 @@ class ExtractConfig(Section):
     """Arithmetic of the encoder; bfloat16 is about twice as fast where the processor has it."""
     dtype: Literal["float16", "float32"]
     """Number format of the stored features."""
+    published: PublishedConfig
+    """How a published checkpoint's latents become features."""

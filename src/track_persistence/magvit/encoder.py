@@ -29,7 +29,7 @@ class Encoder(nn.Module):
             Level((widths[i], widths[i + 1]), PATCHES[i], strides[i], config.blocks_per_level) for i in range(3)
         )
         self.norm = VoxelNorm(widths[-1])
-        self.latents = nn.Conv3d(widths[-1], config.latent_dim, 1)
+        self.latents: nn.Module = nn.Conv3d(widths[-1], config.latent_dim, 1)
 
     def forward(self, video: Tensor, state: Sequence[Sequence[Tensor]] | None = None) -> tuple[Tensor, State]:
         """Encode (B, 3, T, 64, 64) in [-1, 1], T = 1 + s k with time stride s, to (B, D, 1 + k, 4, 4).

@@ -18,28 +18,36 @@ from track_persistence.magvit.checkpoint import load_tokenizer
 from track_persistence.magvit.config import Precision
 from track_persistence.magvit.device import resolve_device
 from track_persistence.magvit.encoder import State
+from track_persistence.magvit.inference import DTYPES, ready_encoder
 from track_persistence.magvit.tokenizer import TrackTokenizer, padded_length, to_video
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-# Frames that one pass of the encoder holds: enough to be fast, about 60 MB of activations in float32.
+# Frames that one pass of the encoder holds: more is no faster; about 60 MB of activations in float32.
 FRAMES_PER_PASS = 64
-# Tracks this short share passes although their lengths differ: a pass has a fixed cost of about five frames.
-SHORT_TRACK_FRAMES = 8
 
 
 class MagvitEncoder:
     """The encoder of a trained tokenizer as a function from crops to features."""
 
     def __init__(self, tokenizer: TrackTokenizer, digest: str, precision: Precision, device: str) -> None:
-        """Take over `tokenizer`; `digest` names its weights, `precision` is the arithmetic on `device`."""
+        """Copy the encoder of `tokenizer`; `digest` names its weights, `precision` is the arithmetic on `device`."""
         self.digest = digest
         self.precision = precision
         self.dimension = tokenizer.config.latent_dim
+        self.is_causal = tokenizer.config.time_stride == 1
         self.architecture_digest = digest_of(tokenizer.config.model_dump(mode="json"))
+        self.provenance: dict[str, str | int | bool] = {
+            "dtype": precision,
+            "ema": False,
+            "family": "native",
+            "pixel_range": "[-1, 1]",
+            "sha256": digest,
+            "tap": "latent_mean",
+            "time_stride": tokenizer.config.time_stride,
+        }
         self._device = resolve_device(device)
+        self._dtype = DTYPES[precision]
         self._time_stride = tokenizer.config.time_stride
-        encoder = tokenizer.encoder.to(self._device, DTYPES[precision])
-        self._encoder = encoder.to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
+        self._encoder = ready_encoder(tokenizer.encoder, precision, self._device)
 
     @classmethod
     def from_checkpoint(cls, path: Path | str, precision: Precision, device: str) -> "MagvitEncoder":
@@ -58,30 +66,28 @@ class MagvitEncoder:
         """
         for index, track in enumerate(crops):
             check_crops(f"crops of track {index}", track)
-        features: dict[int, FloatArray] = {}
+        passes = []
         for rows, length in _batches([len(track) for track in crops]):
             padded = padded_length(length, self._time_stride)
             batch = np.stack([_edge_padded(crops[row], padded) for row in rows])  # (B, T', 64, 64, 3)
-            means = self._latent_means(batch)  # (B, L, D)
-            for row, mean in zip(rows, means, strict=True):
+            passes.append((rows, self._latent_means(batch)))  # (B, L, D)
+        # Fetched when all passes are under way: on a GPU each fetch waits for all that was asked for before it.
+        features: dict[int, FloatArray] = {}
+        for rows, means in passes:
+            for row, mean in zip(rows, means.cpu().numpy(), strict=True):
                 features[row] = _at_every_frame(mean, len(crops[row]), self._time_stride)
         return [features[row] for row in range(len(crops))]
 
-    def _latent_means(self, batch: NDArray[np.uint8]) -> FloatArray:
-        """Encode (B, T', 64, 64, 3) piece by piece in time; memory does not grow with T'. Returns (B, L, D)."""
+    def _latent_means(self, batch: NDArray[np.uint8]) -> Tensor:
+        """Encode (B, T', 64, 64, 3) piece by piece in time; memory does not grow with T'. Returns (B, L, D) float32."""
         state: State | None = None
         means = []
         for piece in _pieces(batch.shape[1], self._time_stride):
-            video = to_video(batch[:, piece], next(self._encoder.parameters()).dtype, self._device)
-            latents, carried = self._encoder(video, state)
-            state = [[past.clone() for past in level] for level in carried]
-            means.append(_spatial_mean(latents))
-        return np.concatenate(means, axis=1)
-
-
-def _spatial_mean(latents: Tensor) -> FloatArray:
-    mean: FloatArray = latents.float().mean(dim=(3, 4)).transpose(1, 2).cpu().numpy()  # (B, L, D)
-    return mean
+            latents, carried = self._encoder(to_video(batch[:, piece], self._dtype, self._device), state)
+            means.append(latents.float().mean(dim=(3, 4)).transpose(1, 2))  # (B, L, D)
+            if piece.stop < batch.shape[1]:
+                state = [[past.clone() for past in level] for level in carried]
+        return torch.cat(means, dim=1)
 
 
 def _pieces(frames: int, time_stride: int) -> Iterator[slice]:
@@ -93,15 +99,14 @@ def _pieces(frames: int, time_stride: int) -> Iterator[slice]:
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[tuple[list[int], int]]:
-    """Yield tracks that go through the encoder together, and the length they are padded to, short ones first.
+    """Yield tracks that go through the encoder together, and their length, short ones first.
 
-    Equal lengths share a pass; tracks of up to `SHORT_TRACK_FRAMES` are padded to the next power of two first. Which
-    tracks meet depends on the given list alone.
+    Equal lengths share a pass: one costs about as much as two frames more, which is less than padding the tracks to a
+    common length would. Which tracks meet depends on the given list alone.
     """
     groups: dict[int, list[int]] = {}
     for row, length in enumerate(lengths):
-        common = 1 << (length - 1).bit_length() if length <= SHORT_TRACK_FRAMES else length
-        groups.setdefault(common, []).append(row)
+        groups.setdefault(length, []).append(row)
     for length, rows in sorted(groups.items()):
         size = max(1, FRAMES_PER_PASS // length)
         for start in range(0, len(rows), size):

@@ -19,7 +19,8 @@ from track_persistence.core.types import CropArray, FloatArray, check_crops
 from track_persistence.magvit.config import Precision
 from track_persistence.magvit.device import resolve_device
 from track_persistence.magvit.encoder import Encoder, State
-from track_persistence.magvit.features import DTYPES, FRAMES_PER_PASS
+from track_persistence.magvit.features import FRAMES_PER_PASS
+from track_persistence.magvit.inference import DTYPES, ready_encoder
 from track_persistence.magvit.tokenizer import TrackTokenizer, to_video
 
 LAYOUT_GRID = 4
@@ -30,7 +31,7 @@ class LevelEncoder:
     """The first two levels of a trained tokenizer's encoder as a function from crops to texture and layout."""
 
     def __init__(self, tokenizer: TrackTokenizer, precision: Precision, device: str) -> None:
-        """Take over the encoder of `tokenizer`, to run in `precision` on `device`.
+        """Copy the encoder of `tokenizer`, to run in `precision` on `device`.
 
         Raises `CheckpointError` when the encoder has a time stride, `DeviceError` when the device is absent.
         """
@@ -42,8 +43,7 @@ class LevelEncoder:
             )
         self._device = resolve_device(device)
         self._dtype = DTYPES[precision]
-        encoder = tokenizer.encoder.to(self._device, self._dtype)
-        self._encoder = encoder.to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
+        self._encoder = ready_encoder(tokenizer.encoder, precision, self._device)
 
     @torch.inference_mode()
     def encode(self, crops: CropArray) -> tuple[FloatArray, FloatArray]:

@@ -18,7 +18,8 @@ from track_persistence.core.types import CROP_SIZE_PX, FloatArray, check_array
 from track_persistence.magvit.config import Precision
 from track_persistence.magvit.device import resolve_device
 from track_persistence.magvit.encoder import State
-from track_persistence.magvit.features import DTYPES, FRAMES_PER_PASS
+from track_persistence.magvit.features import FRAMES_PER_PASS
+from track_persistence.magvit.inference import DTYPES, ready_encoder
 from track_persistence.magvit.levels import listening, texture_and_layout
 from track_persistence.magvit.tokenizer import TrackTokenizer, to_video
 
@@ -47,7 +48,7 @@ class StreamingEncoder:
     """
 
     def __init__(self, tokenizer: TrackTokenizer, precision: Precision, device: str) -> None:
-        """Take over the encoder of `tokenizer`, to run in `precision` on `device`.
+        """Copy the encoder of `tokenizer`, to run in `precision` on `device`.
 
         Raises `CheckpointError` when the encoder has a time stride, `DeviceError` when the device is absent.
         """
@@ -58,8 +59,7 @@ class StreamingEncoder:
                 "train the tokenizer with time_stride 1 to judge tracks while they grow"
             )
         self._device = resolve_device(device)
-        encoder = tokenizer.encoder.to(self._device, DTYPES[precision])
-        self._encoder = encoder.to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
+        self._encoder = ready_encoder(tokenizer.encoder, precision, self._device)
         self._dtype = DTYPES[precision]
         self._rows: dict[Hashable, int] = {}
         self._state: State = []

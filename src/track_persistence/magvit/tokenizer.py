@@ -56,7 +56,10 @@ def fresh_tokenizer(config: ArchitectureConfig, seed: int) -> TrackTokenizer:
 
 def to_video(crops: NDArray[np.uint8], dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return crops (B, T, 64, 64, 3) uint8 as a video (B, 3, T, 64, 64) in [-1, 1], in channels_last_3d order."""
-    pixels = torch.from_numpy(np.ascontiguousarray(crops)).to(device).float()
+    pixels = torch.from_numpy(np.ascontiguousarray(crops))
+    if device.type == "cuda":
+        pixels = pixels.pin_memory()  # from pageable memory the copy would wait for the GPU
+    pixels = pixels.to(device, non_blocking=True).float()
     return (pixels / HALF_RANGE - 1).to(dtype).permute(0, 4, 1, 2, 3)
 
 

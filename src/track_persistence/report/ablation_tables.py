@@ -26,6 +26,7 @@ ENCODERS: tuple[Method, ...] = (
     REFERENCE,
     ("transformer", "random_magvit"),
     ("transformer", "colour_hog"),
+    ("transformer", "pixels_8x8"),
     ("linear", "magvit"),
     ("linear", "random_magvit"),
     ("linear", "colour_hog"),

@@ -14,7 +14,6 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from sklearn.linear_model import LogisticRegression
 
 Floats = NDArray[np.float64]
 BASE = "base"
@@ -73,6 +72,8 @@ def fit_aged(
     numbers. One sample of each class with mean numbers is added at every age (Laplace's rule), which keeps the base
     finite where a class never occurs.
     """
+    from sklearn.linear_model import LogisticRegression  # a second to import, needed for fitting alone
+
     names = list(numbers)
     table = np.column_stack([numbers[name] for name in names])
     centres, scales = np.zeros(len(names)), np.ones(len(names))

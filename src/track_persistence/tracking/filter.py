@@ -4,30 +4,33 @@ T frames of a track. A whole track is encoded and classified on its own, so its 
 beside it; tracks that are judged while they grow share their passes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import cast, get_args
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from track_persistence.classifier.adapter_file import load_adapter
 from track_persistence.classifier.channels import ConfidenceScale
-from track_persistence.classifier.checkpoint import load_classifier
+from track_persistence.classifier.checkpoint import LoadedClassifier, load_classifier
 from track_persistence.core.errors import CheckpointError, DataError
-from track_persistence.core.files import file_digest
 from track_persistence.core.types import CropArray, FloatArray, Track, check_crops
 from track_persistence.magvit.checkpoint import load_tokenizer
-from track_persistence.magvit.config import Precision
+from track_persistence.magvit.config import ExtractConfig, Precision
 from track_persistence.magvit.device import resolve_device
-from track_persistence.magvit.features import MagvitEncoder
+from track_persistence.magvit.encoders import NATIVE, TrackEncoder, load_encoder
 from track_persistence.magvit.levels import LevelEncoder
 from track_persistence.magvit.streaming import Key, StreamingEncoder
+from track_persistence.magvit.tokenizer import TrackTokenizer
 from track_persistence.tracking.explanation import describe_attention
 from track_persistence.tracking.online import OnlineTracks
 from track_persistence.tracking.reading import TrackReader
 from track_persistence.tracking.results import Detection, RunningVerdict, Verdict, probability
 from track_persistence.tracking.site import SiteJudge
+
+Made = TypeVar("Made")
 
 
 class PersistenceFilter:
@@ -55,26 +58,18 @@ class PersistenceFilter:
         model_path, encoder_path = Path(model_checkpoint), Path(magvit_checkpoint)
         torch_device = resolve_device(device)
         loaded = load_classifier(model_path, torch_device)
-        tokenizer = load_tokenizer(encoder_path)
-        digest, trained_on = file_digest(encoder_path), str(loaded.metadata["encoder_digest"])
-        if trained_on != digest:
+        self._encoder: TrackEncoder = load_encoder(encoder_path, _extraction(loaded), device)
+        trained_on = str(loaded.metadata["encoder_digest"])
+        if trained_on != self._encoder.digest:
             raise CheckpointError(
-                f"{model_path}: was trained on features of encoder {trained_on}, but {encoder_path} is {digest}; "
-                "pass the encoder it was trained with, or run extract and train again"
-            )
-        precision = loaded.metadata["precision"]
-        if precision not in get_args(Precision):
-            raise CheckpointError(
-                f"{model_path}: metadata precision is {precision!r}; expected one of {get_args(Precision)}, run "
-                "extract and train again"
+                f"{model_path}: was trained on features of encoder {trained_on}, but {encoder_path} is "
+                f"{self._encoder.digest}; pass the encoder it was trained with, or run extract and train again"
             )
         self._reader = TrackReader(loaded, torch_device, confidence_scale, profile)
         self.threshold = self._reader.threshold
-        self._is_causal = tokenizer.config.time_stride == 1
-        self._tokenizer, self._precision, self._device = tokenizer, cast(Precision, precision), device
-        self._encoder = MagvitEncoder(tokenizer, digest, self._precision, device)
+        self._encoder_path, self._device = encoder_path, device
         adapter = load_adapter(model_path)
-        self._site = None if adapter is None else SiteJudge(adapter, LevelEncoder(tokenizer, self._precision, device))
+        self._site = None if adapter is None else SiteJudge(adapter, self._own_encoder(LevelEncoder))
         self._online: OnlineTracks | None = None
 
     def predict(self, track_pixels: CropArray) -> tuple[bool, float, FloatArray]:
@@ -108,7 +103,7 @@ class PersistenceFilter:
         """
         if any(length < 1 for length in lengths):
             raise DataError(f"lengths {list(lengths)}: a track can be judged from 1 frame on")
-        if not self._is_causal:
+        if not self._encoder.is_causal:
             return np.array([self.predict(track_pixels[:length])[1] for length in lengths], np.float64)
         if self._site is not None:
             running = self._site.log_odds(track_pixels, None)
@@ -135,12 +130,13 @@ class PersistenceFilter:
         are all crops so far, save for a decided track of more than 16 frames without attention, which the transformer
         reads anew with every second frame, of more than 32 with every third, and so on. Of a track longer than any that
         the classifier was trained on, it reads the newest frames. A site's adapter hears every frame.
-        Raises `CheckpointError` when the encoder has a time stride, `DataError` on other pixels or missing detections.
+        Raises `CheckpointError` when the encoder has a time stride or is a published one, `DataError` on other pixels
+        or missing detections.
         """
         if self._online is None:
-            stream = StreamingEncoder(self._tokenizer, self._precision, self._device)
             blind = self._reader.inputs == "no_pixels" and self._site is None
-            self._online = OnlineTracks(None if blind else stream, self._reader, self._site)
+            stream = None if blind else self._own_encoder(StreamingEncoder)
+            self._online = OnlineTracks(stream, self._reader, self._site)
         return self._online.update(crops, detections, with_attention)
 
     def end(self, keys: Iterable[Key]) -> dict[Key, RunningVerdict]:
@@ -179,3 +175,26 @@ class PersistenceFilter:
             return None
         (features,) = self._encoder.encode([track_pixels])
         return features
+
+    def _own_encoder(self, make: Callable[[TrackTokenizer, Precision, str], Made]) -> Made:
+        """Make what looks inside the encoder; raises `CheckpointError` when it is a published one."""
+        family = self._encoder.provenance["family"]
+        if family != NATIVE:
+            raise CheckpointError(
+                f"{self._encoder_path}: is an encoder of family {family}, which sees whole clips alone; judging tracks "
+                "frame by frame and adapting to a site take the tokenizer stage's magvit.safetensors"
+            )
+        return make(load_tokenizer(self._encoder_path), self._encoder.precision, self._device)
+
+
+def _extraction(loaded: LoadedClassifier) -> ExtractConfig:
+    """Return how the features were made that the classifier was trained on."""
+    settings = {key: loaded.metadata[key] for key in ("precision", "dtype", "published")}
+    try:
+        return ExtractConfig.model_validate(settings)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"metadata {'.'.join(map(str, fault['loc']))} is {fault['input']!r}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise CheckpointError(f"{loaded.path}: {wrong}; run extract and train again") from error

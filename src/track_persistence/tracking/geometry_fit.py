@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from track_persistence.core.errors import DataError
 from track_persistence.stereo.cues import GeometryCues, UnpairedCues
@@ -55,6 +54,8 @@ def _fit(samples: Sequence[Sample], names: Sequence[str], config: GeometryConfig
     # One sample of each class without any cue (Laplace's rule): keeps the base finite where a class never occurs.
     basis = np.concatenate([np.concatenate(columns, axis=1), np.zeros((2, sum(widths)))])
     labels = np.array([*(sample.is_real for sample in samples), True, False], np.bool_)
+    from sklearn.linear_model import LogisticRegression  # a second to import, needed for fitting alone
+
     regression = LogisticRegression(C=config.inverse_regularisation, max_iter=MOST_ITERATIONS).fit(basis, labels)
     weights = dict(zip(names, np.split(regression.coef_[0], np.cumsum(widths)[:-1]), strict=True))
     return _centred(float(regression.intercept_[0]), table, knots, weights)

@@ -1,0 +1,1 @@
+"""Encoders of published MagVIT-v2 checkpoints, rebuilt from the tensors that the files hold."""
