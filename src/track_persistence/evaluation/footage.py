@@ -176,7 +176,7 @@ def _parse_arguments() -> argparse.Namespace:
         help="what the seventh column is; raw scores s become 1 / (1 + exp(-s))",
     )
     parser.add_argument("--model-checkpoint", type=Path, required=True, help="persistence.safetensors")
-    parser.add_argument("--magvit-checkpoint", type=Path, required=True, help="magvit.safetensors")
+    parser.add_argument("--magvit-checkpoint", type=Path, required=True, help="weights of the encoder")
     parser.add_argument("--output-dir", type=Path, required=True, help="for kept.txt, persistence.csv, metrics.json")
     truth = parser.add_mutually_exclusive_group()
     truth.add_argument("--labels", type=Path, help="track_id,label a line: 1 real, 0 false, -1 and -2 left out")
