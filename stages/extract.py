@@ -13,7 +13,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--data-dir", type=Path, required=True, help="folder of scene shards")
-    parser.add_argument("--magvit-checkpoint", type=Path, required=True, help="the encoder: the tokenizer stage's or published")
+    parser.add_argument(
+        "--magvit-checkpoint", type=Path, required=True, help="the encoder: the tokenizer stage's or published"
+    )
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the feature shards")
     parser.add_argument("--device", choices=["cpu", "cuda"], help="instead of run.device of the params file")
     args = parser.parse_args()

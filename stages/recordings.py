@@ -16,7 +16,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="params file")
     parser.add_argument("--footage-dir", type=Path, required=True, help="folder of the files that params name")
-    parser.add_argument("--magvit-checkpoint", type=Path, required=True, help="the encoder: the tokenizer stage's or published")
+    parser.add_argument(
+        "--magvit-checkpoint", type=Path, required=True, help="the encoder: the tokenizer stage's or published"
+    )
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the feature shards")
     parser.add_argument("--device", choices=["cpu", "cuda"], help="instead of run.device of the params file")
     flags = parser.parse_args()
