@@ -44,7 +44,7 @@ check: $(READY) ## Lint, types, layers, spelling and installed versions
 	pip check
 
 test: $(READY) ## Every test, one process a core
-	OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 smoke: $(READY) ## The whole pipeline on a tiny profile in a folder of its own
 	@mkdir -p $(SMOKE)

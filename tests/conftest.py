@@ -1,6 +1,7 @@
-"""Which tests share a worker process, and how often the repository's params are parsed: once a process."""
+"""The order of the tests, and how often the repository's params are parsed: once a process."""
 
 import copy
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from track_persistence.core import params
 
 ROOT = Path(__file__).parents[1]
-PIPELINE, FRESH = "pipeline", "fresh"
+LONGEST = ("test_pipeline.py", "test_repetition.py")  # each runs every stage
 
 
 def pytest_configure() -> None:
@@ -25,15 +26,8 @@ def pytest_configure() -> None:
     params.read_params = read_params
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Group the tests; with several workers two begin with a run of the tiny pipeline each, the longest work."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(PIPELINE if PIPELINE in fixtures_of(item) else str(item.path)))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests come last; worker processes, which get whole files, begin with the two longest of them."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
-    if config.getoption("numprocesses", None):
-        items.sort(key=lambda item: not fixtures_of(item) & {PIPELINE, FRESH})
-
-
-def fixtures_of(item: pytest.Item) -> set[str]:
-    return set(getattr(item, "fixturenames", ()))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.path.name not in LONGEST)

@@ -1,4 +1,4 @@
-"""The whole pipeline on a tiny profile: complete, repeatable to the byte, and indifferent to being killed."""
+"""The whole pipeline on a tiny profile: complete, and indifferent to being killed."""
 
 import json
 import os
@@ -16,27 +16,13 @@ from track_persistence.core.files import read_json
 
 pytestmark = pytest.mark.slow
 
-STAGES = [
-    "generate",
-    "tokenizer",
-    "extract",
-    "recordings",
-    "train",
-    "geometry",
-    "fuse",
-    "ablate",
-    "scenarios",
-    "analyze",
-    "explain",
-    "report",
-]
 PATIENCE_S = 60.0
 UP_TO_DATE = "Data and pipelines are up to date."
 
 
 def test_every_stage_has_run_and_its_results_are_in_the_report(pipeline: Any) -> None:
     lock = YAML(typ="safe").load(pipeline.folder / "dvc.lock")
-    assert sorted(lock["stages"]) == sorted(STAGES)
+    assert set(lock["stages"]) == set(YAML(typ="safe").load(pipeline.folder / "dvc.yaml")["stages"])
     page = (pipeline.folder / "reports" / "report.html").read_text()
     accuracy = read_json(pipeline.folder / "metrics" / "train.json")["nominal"]["validation"]["by_frames"]["whole"]
     assert f"{100 * accuracy['transformer']['accuracy']['value']:.1f} %" in page
@@ -53,15 +39,6 @@ def test_results_for_git_are_in_git_and_the_large_ones_are_not(pipeline: Any) ->
 def test_a_second_run_has_nothing_to_do(pipeline: Any) -> None:
     assert UP_TO_DATE in pipeline.dvc("repro")
     assert "Running stage" not in pipeline.dvc("repro", "--dry", "--allow-missing")
-
-
-def test_doing_everything_again_gives_the_same_bytes(fresh: Any, request: pytest.FixtureRequest) -> None:
-    """In another folder without the store of finished shards, so that every stage really computes."""
-    output = fresh.dvc("repro", "--force")
-    assert [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")] == STAGES
-    pipeline = request.getfixturevalue("pipeline")  # now alone: another worker makes it meanwhile
-    for parts in (["dvc.lock"], ["metrics", "plots"], ["data", "models", "reports"]):
-        assert fresh.contents(*parts) == pipeline.contents(*parts) != {}
 
 
 def started_then_killed(project: Any, command: list[str], is_midway: Callable[[], bool]) -> None:
