@@ -34,7 +34,6 @@ def test_the_candidates_of_the_params_switch_terms_off_and_one_leaves_the_object
     assert kept == {
         "reconstruction": set(),
         "contrastive": {"contrastive"},
-        "cause": {"cause"},
         "all": {"contrastive", "cause"},
     }
     assert config.reference == "all"
