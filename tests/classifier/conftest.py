@@ -95,6 +95,7 @@ def config() -> TrainConfig:
             "max_frames": 64,
             "prefix_share": 1.0,
             "prefix_lengths": "log_uniform",
+            "shuffled_share": 0.0,
             "balance_lengths": "within_profile",
             "learning_rate": 3e-3,
             "warmup_epochs": 0.5,

@@ -168,6 +168,18 @@ def test_a_balanced_epoch_shows_as_many_real_as_false_tracks_of_every_length(con
         assert of_length.mean() == pytest.approx(0.6, abs=4 * np.sqrt(0.24 / len(of_length)))
 
 
+def test_the_wanted_share_of_samples_stands_in_random_order(unbalanced: TrainConfig) -> None:
+    config = unbalanced.model_copy(update={"prefix_share": 0.0, "shuffled_share": 0.3})
+    source = Source(np.full(4000, 20), np.zeros(4000, bool))  # that 20 shuffled frames stay in order is out of reach
+    loader = training_loader(source, np.arange(4000), config, 7, 0)
+    orders = torch.cat([batch.features[:, :, 1] for batch in loader])
+    in_order = (orders == torch.arange(20)).all(dim=1)
+    assert float(in_order.float().mean()) == pytest.approx(0.7, abs=4 * np.sqrt(0.21 / 4000))
+    assert (orders.sort(dim=1).values == torch.arange(20)).all()  # no frame is lost or shown twice
+    again = torch.cat([batch.features[:, :, 1] for batch in loader])
+    assert torch.equal(again, orders)
+
+
 def test_classes_without_a_common_length_cannot_be_balanced(config: TrainConfig) -> None:
     source = Source(np.array([1, 1, 9, 9]), np.array([False, False, True, True]))
     whole = config.model_copy(update={"prefix_share": 0.0})

@@ -192,7 +192,7 @@ def test_the_page_turns_red_when_the_model_leans_on_length(finished: Any, make_r
     text = page_of(made)
     assert '<body class="leaning">' in text
     alarm = text[text.index('<p class="alarm">') : text.index("Verdicts")]
-    assert "leans on the length of a track: Nominal profile." in alarm
+    assert "Nominal profile: on the length of a track." in alarm
     assert re.search(r'class="[^"]*bad">FAILED', text)
 
 

@@ -120,7 +120,7 @@ def test_a_baseline_is_given_its_soonest_rule_of_that_error(metrics: Metrics) ->
 
 
 def test_the_length_battery_names_the_check_that_failed(metrics: Metrics) -> None:
-    claim = "Nominal profile: the model does not lean on the length"
+    claim = "Nominal profile: the model leans neither on the length"
     assert judge(metrics, claim).status == "met"
     part = metrics["train"]["nominal"]["length"]["test"]
     part["checks"]["ghosts_gained_by_tiling"] = {"value": 0.2, "limit": 0.05, "passes": False}
@@ -128,8 +128,21 @@ def test_the_length_battery_names_the_check_that_failed(metrics: Metrics) -> Non
     verdict = judge(metrics, claim)
     assert verdict.status == "missed"
     assert verdict.finding.startswith(
-        "It leans on length: ghosts kept more often when their frames are repeated (test)."
+        "It leans on the length of a track: ghosts kept more often when their frames are repeated (test)."
     )
+
+
+def test_an_order_that_decides_is_not_called_length(metrics: Metrics) -> None:
+    part = metrics["train"]["nominal"]["length"]["validation"]
+    part["checks"]["accuracy_lost_by_shuffling"] = {"value": 0.04, "limit": 0.03, "passes": False}
+    claim = "Nominal profile: the model leans neither on the length"
+    finding = judge(metrics, claim).finding
+    assert finding.startswith(
+        "It leans on the order of its frames: accuracy lost when frames are shuffled (validation)"
+    )
+    part["checks"]["ghosts_gained_by_tiling"] = {"value": 0.2, "limit": 0.05, "passes": False}
+    finding = judge(metrics, claim).finding
+    assert finding.startswith("It leans on the length of a track and the order of its frames: ")
 
 
 @pytest.mark.parametrize(

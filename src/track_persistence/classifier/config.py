@@ -89,6 +89,8 @@ class TrainConfig(Section):
     """Probability that a training sample is a random prefix of its track instead of the whole."""
     prefix_lengths: Literal["uniform", "log_uniform"]
     """How a prefix length is drawn from 1..T; `log_uniform` gives 1-2 frames as much weight as 10-20."""
+    shuffled_share: Share
+    """Probability that the frames of a training sample stand in random order, so that their order decides little."""
     balance_lengths: Literal["off", "pooled", "within_profile"]
     """Leave out training samples so that the shown length tells nothing about the class, in all profiles together or
     within each. `pooled` lets a length say something to whoever recognises the profile."""

@@ -144,7 +144,8 @@ def balance_weights(
 def training_loader(source: TrackSource, rows: Rows, config: TrainConfig, seed: int, epoch: int) -> TrackLoader:
     """Return one epoch: every track at most once, in random order, many of them cut to a random prefix.
 
-    Unless `balance_lengths` is off, tracks are left out at random: each is kept with its `balance_weights`.
+    Unless `balance_lengths` is off, tracks are left out at random: each is kept with its `balance_weights`. Of those
+    shown, the frames of a share `shuffled_share` stand in random order.
     """
     rng = generator(seed, "train-batches", epoch)
     shuffled = rng.permutation(rows)
@@ -164,7 +165,19 @@ def training_loader(source: TrackSource, rows: Rows, config: TrainConfig, seed: 
         )
     number = math.ceil(len(shuffled) / config.batch_tracks)
     batches = tuple(np.array_split(np.arange(len(shuffled)), number))
-    return TrackLoader(source.read, source.labels, shuffled, counts, batches)
+    read = _sometimes_shuffled(source.read, config.shuffled_share, seed, epoch)
+    return TrackLoader(read, source.labels, shuffled, counts, batches)
+
+
+def _sometimes_shuffled(read: ReadFeatures, share: float, seed: int, epoch: int) -> ReadFeatures:
+    """Return `read` with the frames of each track in random order with probability `share`."""
+
+    def changed(row: int, count: int) -> NDArray[Any]:
+        rng = generator(seed, "train-order", epoch, row)
+        frames = read(row, count)
+        return rng.permutation(frames) if rng.random() < share else frames
+
+    return changed
 
 
 def evaluation_loader(source: TrackSource, rows: Rows, frames_seen: int | None, config: TrainConfig) -> TrackLoader:

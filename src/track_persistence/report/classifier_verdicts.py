@@ -6,7 +6,7 @@ from typing import Any
 from track_persistence.report.config import ReportConfig, TargetsConfig
 from track_persistence.report.early_tables import delay_of
 from track_persistence.report.profiles import NAMES, NOMINAL
-from track_persistence.report.robustness_tables import CHECKS, SPLITS, leans_on_length
+from track_persistence.report.robustness_tables import CHECKS, SPLITS, leans_on
 from track_persistence.report.tables import BASELINES, FILTER, METHOD_NAMES, WHOLE, ages_of, seen
 from track_persistence.report.values import Value, lookup, value_of
 from track_persistence.report.verdict import Status, Verdict, compared
@@ -42,7 +42,7 @@ def _calibration(profile: str, found: Mapping[str, Any], origin: str) -> Verdict
 
 
 def _length(profile: str, found: Mapping[str, Any], origin: str) -> Verdict:
-    claim = f"{NAMES[profile]}: the model does not lean on the length of a track"
+    claim = f"{NAMES[profile]}: the model leans neither on the length of a track nor on the order of its frames"
     numbers, failed = [], []
     for split in SPLITS:
         for name, check in lookup(found, origin, "length", split, "checks").items():
@@ -50,8 +50,9 @@ def _length(profile: str, found: Mapping[str, Any], origin: str) -> Verdict:
             numbers.append(f"{CHECKS.get(name, name)} {value} of at most {limit} ({split})")
             failed += [] if lookup(check, origin, "passes") else [f"{CHECKS.get(name, name)} ({split})"]
     text = f"{'; '.join(numbers)}."
-    if leans_on_length(found, origin):
-        return Verdict("missed", claim, f"It leans on length: {', '.join(failed)}. All checks: {text}")
+    leaning = leans_on(found, origin)
+    if leaning:
+        return Verdict("missed", claim, f"It leans on {leaning}: {', '.join(failed)}. All checks: {text}")
     return Verdict("met", claim, text[0].upper() + text[1:])
 
 

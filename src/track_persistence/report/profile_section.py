@@ -4,7 +4,7 @@ from typing import Any
 
 from track_persistence.report import early_tables, figures, fusion_tables, geometry_tables, ghost_tables, tables
 from track_persistence.report.profiles import NAMES, TEXTS, profiles_of, rows_where
-from track_persistence.report.robustness_tables import checks_table, leans_on_length, spread_table, variants_table
+from track_persistence.report.robustness_tables import checks_table, leans_on, spread_table, variants_table
 from track_persistence.report.sources import Results
 from track_persistence.report.tables import Table, seen
 from track_persistence.report.values import lookup
@@ -16,13 +16,10 @@ def sections_of(results: Results, age: str) -> list[dict[str, Any]]:
 
 
 def leaning(results: Results) -> list[str]:
-    """Return the names of the profiles on which the model leans on the length of a track."""
+    """Return on which profile the model leans on what, for each profile whose length battery failed."""
     origin = results.origins["train"]
-    return [
-        NAMES[profile]
-        for profile in profiles_of(results.train, origin)
-        if leans_on_length(results.train[profile], origin)
-    ]
+    found = {profile: leans_on(results.train[profile], origin) for profile in profiles_of(results.train, origin)}
+    return [f"{NAMES[profile]}: on {leaning}" for profile, leaning in found.items() if leaning]
 
 
 def _section(results: Results, profile: str, age: str) -> dict[str, Any]:
@@ -56,7 +53,7 @@ def _section(results: Results, profile: str, age: str) -> dict[str, Any]:
             "Least error within so many mean frames until decided, by each method's best rule on the test scenes",
         ),
         "shipped": early_tables.shipped_table(found, origin, "The rule in the checkpoint, test scenes"),
-        "leans": leans_on_length(found, origin),
+        "leans": leans_on(found, origin),
         "checks": checks_table(found, origin, "Limits on what length may do"),
         "variants": variants_table(found, origin, "test", "The same test tracks, changed"),
         "spread": spread_table(found, origin, _spread_caption(results)),

@@ -12,13 +12,21 @@ CHECKS = {
     "ghosts_gained_by_tiling": "ghosts kept more often when their frames are repeated",
     "accuracy_lost_by_shuffling": "accuracy lost when frames are shuffled",
 }
+ORDER_CHECK = "accuracy_lost_by_shuffling"
 VARIANTS = {"whole": "as it is", "mean_frame": "every frame the mean frame", "shuffled": "frames shuffled"}
 PASSED, FAILED = "passed", "FAILED"
 
 
-def leans_on_length(profile: Mapping[str, Any], origin: str) -> bool:
-    """Whether the battery fails on the validation or the test tracks of a profile."""
-    return not all(bool(lookup(profile, origin, "length", split, "passes")) for split in SPLITS)
+def leans_on(profile: Mapping[str, Any], origin: str) -> str:
+    """Return what the battery finds the model to lean on, in validation or test tracks: "" when it passes on both."""
+    failed = {
+        name
+        for split in SPLITS
+        for name, check in lookup(profile, origin, "length", split, "checks").items()
+        if not lookup(check, origin, "passes")
+    }
+    order = ["the order of its frames"] if ORDER_CHECK in failed else []
+    return " and ".join((["the length of a track"] if failed - {ORDER_CHECK} else []) + order)
 
 
 def checks_table(profile: Mapping[str, Any], origin: str, caption: str) -> Table:
