@@ -190,6 +190,16 @@ def test_content_that_breaks_the_data_model_names_the_file(tmp_path: Path, scene
         list(read_scenes(path))
 
 
+@pytest.mark.parametrize("group", ["tracks", "trajectories"])
+def test_rows_of_a_scene_that_lie_apart_are_refused(tmp_path: Path, scene: MakeScene, group: str) -> None:
+    path = tmp_path / "a.h5"
+    write_scenes(path, [scene(scene_id=number) for number in (1, 2, 3)], {})
+    with h5py.File(path, "r+") as file:
+        file[group]["scene_id"][-1] = 1
+    with pytest.raises(StorageError, match=r"a.h5: rows of scene 1 lie apart; delete it and run its stage again"):
+        list(read_scenes(path))
+
+
 def test_a_missing_file_or_an_empty_folder_says_what_to_run(tmp_path: Path) -> None:
     for read in (read_scenes, read_features, read_provenance):
         with pytest.raises(StorageError, match="no such file; run the stage that writes it or `dvc pull`"):

@@ -1,12 +1,14 @@
 """HDF5 shards of scenes and of features, to and from the data model.
 
 Ragged tracks lie end to end in one long array per field, cut by offsets. Files are byte-deterministic (no times,
-fixed order of creation, gzip-4 with shuffle), written atomically and one scene or track at a time, so that memory
-does not grow with their number. `docs/data-format.md` lists every dataset.
+fixed order of creation, gzip-4 with shuffle), written atomically and one scene at a time, so that memory does
+not grow with their number. `docs/data-format.md` lists every dataset.
 """
 
 import hashlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -82,24 +84,25 @@ def write_scenes(path: Path, scenes: Iterable[StereoScene], provenance: Mapping[
             disk.check()
             cameras = scene.rig.cameras
             scene_table.append(
-                {
-                    "cam_from_world": [[camera.cam_from_world for camera in cameras]],
-                    "frame_rate_hz": [cameras[0].frame_rate_hz],
-                    "image_size_px": [[camera.image_size_px for camera in cameras]],
-                    "intrinsics": [[camera.intrinsics for camera in cameras]],
-                    "lens": [[LENSES.index(camera.lens) for camera in cameras]],
-                    "scene_id": [scene.scene_id],
-                }
+                [
+                    {
+                        "cam_from_world": [[camera.cam_from_world for camera in cameras]],
+                        "frame_rate_hz": [cameras[0].frame_rate_hz],
+                        "image_size_px": [[camera.image_size_px for camera in cameras]],
+                        "intrinsics": [[camera.intrinsics for camera in cameras]],
+                        "lens": [[LENSES.index(camera.lens) for camera in cameras]],
+                        "scene_id": [scene.scene_id],
+                    }
+                ]
             )
-            for camera in cameras:
-                distortion.append({"distortion": camera.distortion})
-            for labelled in (*scene.tracks[0], *scene.tracks[1]):
-                tracks.append(_label_row(scene.scene_id, labelled.track, labelled))
-                frames.append({column: getattr(labelled.track, column) for column in frames.columns})
-                evidence.append({"evidence_frames": labelled.evidence_frames})
-            for trajectory in scene.trajectories:
-                paths.append({"object_id": [trajectory.object_id], "scene_id": [scene.scene_id]})
-                points.append({column: getattr(trajectory, column) for column in POINT_COLUMNS})
+            distortion.append([{"distortion": camera.distortion} for camera in cameras])
+            labelled = (*scene.tracks[0], *scene.tracks[1])
+            tracks.append([_label_row(scene.scene_id, item.track, item) for item in labelled])
+            frames.append([{name: getattr(item.track, name) for name in frames.columns} for item in labelled])
+            evidence.append([{"evidence_frames": item.evidence_frames} for item in labelled])
+            own = scene.trajectories
+            paths.append([{"object_id": [item.object_id], "scene_id": [scene.scene_id]} for item in own])
+            points.append([{name: getattr(item, name) for name in POINT_COLUMNS} for item in own])
 
 
 def _label_row(scene_id: int, track: Any, label: Any) -> dict[str, list[int]]:
@@ -129,20 +132,33 @@ def read_scenes(path: Path, wanted: Container[int] | None = None) -> Iterator[St
         for index, scene_id in enumerate(scenes["scene_id"]):
             if wanted is not None and int(scene_id) not in wanted:
                 continue
-            rows = np.flatnonzero(labels["scene_id"] == scene_id)
-            labelled = [_labelled(labels, row, frames.item(row), evidence.item(row)) for row in rows.tolist()]
+            rows = _rows_of_scene(path, labels["scene_id"], scene_id)
+            labelled = [
+                _labelled(labels, *item) for item in zip(rows, frames.items(rows), evidence.items(rows), strict=True)
+            ]
+            of_scene = _rows_of_scene(path, truth["scene_id"], scene_id)
             yield StereoScene(
                 int(scene_id),
-                _rig(scenes, index, [distortion.item(2 * index + camera)["distortion"] for camera in range(2)]),
+                _rig(scenes, index, [item["distortion"] for item in distortion.items(range(2 * index, 2 * index + 2))]),
                 (
                     tuple(item for item in labelled if item.track.camera == 0),
                     tuple(item for item in labelled if item.track.camera == 1),
                 ),
                 tuple(
-                    Trajectory(int(truth["object_id"][row]), **points.item(row))
-                    for row in np.flatnonzero(truth["scene_id"] == scene_id).tolist()
+                    Trajectory(int(truth["object_id"][row]), **columns)
+                    for row, columns in zip(of_scene, points.items(of_scene), strict=True)
                 ),
             )
+
+
+def _rows_of_scene(path: Path, scene_ids: Any, scene_id: int) -> range:
+    """Return which rows a scene has, none or a run of neighbours."""
+    rows = np.flatnonzero(scene_ids == scene_id)
+    if len(rows) == 0:
+        return range(0)
+    if rows[-1] - rows[0] != len(rows) - 1:
+        raise StorageError(f"{path}: rows of scene {scene_id} lie apart; delete it and run its stage again")
+    return range(int(rows[0]), int(rows[-1]) + 1)
 
 
 def _rig(scenes: Mapping[str, Any], index: int, distortion: Sequence[Any]) -> StereoRig:
@@ -196,10 +212,11 @@ def write_features(
     with created(path, FEATURES_SCHEMA, CODES, provenance) as (file, disk):
         table = Table.create(file, "tracks", TRACK_COLUMNS, ragged=False)
         frames = Table.create(file, "frames", FRAME_COLUMNS | column, ragged=True)
-        for track in tracks:
+        for scene_id, group in groupby(tracks, key=attrgetter("scene_id")):
             disk.check()
-            table.append(_label_row(track.scene_id, track, track))
-            frames.append({name: getattr(track, name) for name in frames.columns})
+            items = list(group)
+            table.append([_label_row(scene_id, item, item) for item in items])
+            frames.append([{name: getattr(item, name) for name in frames.columns} for item in items])
         file.attrs[ARRAYS_DIGEST] = _arrays_digest(file)
 
 

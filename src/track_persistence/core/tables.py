@@ -3,7 +3,7 @@
 A ragged table holds items of different length end to end; `offsets` cuts item i as rows offsets[i] to offsets[i + 1].
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from track_persistence.core.disk import SteadyFile
 from track_persistence.core.errors import DataError, StorageError, TrackPersistenceError
@@ -62,19 +63,27 @@ class Table:
             )
         return cls(datasets, columns, ragged)
 
-    def append(self, rows: Mapping[str, Any]) -> None:
-        """Append one item: an array of rows for each column, all of one length."""
-        end = 0
+    def append(self, items: Sequence[Mapping[str, Any]]) -> None:
+        """Append items, each an array of rows for every column, all of one length.
+
+        What a call costs hardly depends on the number of items: give those of a scene at once.
+        """
+        if not items:
+            return
+        ends: NDArray[np.int64] = np.zeros(0, np.int64)
         for column in self.columns:
-            data = np.asarray(rows[column])
-            dataset = self.datasets[column]
-            start, end = len(dataset), len(dataset) + len(data)
-            dataset.resize(end, axis=0)
-            dataset[start:end] = data
+            arrays = [np.asarray(item[column]) for item in items]
+            start = len(self.datasets[column])
+            ends = start + np.cumsum([len(array) for array in arrays])
+            _extend(self.datasets[column], np.concatenate(arrays))
         if self.ragged:
-            offsets = self.datasets["offsets"]
-            offsets.resize(len(offsets) + 1, axis=0)
-            offsets[-1] = end
+            _extend(self.datasets["offsets"], ends)
+
+
+def _extend(dataset: h5py.Dataset, rows: NDArray[Any]) -> None:
+    start = len(dataset)
+    dataset.resize(start + len(rows), axis=0)
+    dataset[start:] = rows
 
 
 @contextmanager
@@ -132,7 +141,13 @@ class RaggedItems:
         """Return which rows item `index` has."""
         return slice(self._offsets[index], self._offsets[index + 1])
 
-    def item(self, index: int) -> dict[str, Any]:
-        """Read every column of item `index`."""
-        rows = self.rows(index)
-        return {column: dataset[rows] for column, dataset in self._datasets.items()}
+    def items(self, indices: range) -> list[dict[str, Any]]:
+        """Read every column of neighbouring items; a call reads each column once, whatever the number of items."""
+        cuts = [self.rows(index) for index in indices]
+        if not cuts:
+            return []
+        first, end = cuts[0].start, cuts[-1].stop
+        read = {column: dataset[first:end] for column, dataset in self._datasets.items()}
+        return [
+            {column: rows[cut.start - first : cut.stop - first].copy() for column, rows in read.items()} for cut in cuts
+        ]

@@ -114,7 +114,7 @@ def _batches(lengths: Sequence[int]) -> Iterator[tuple[list[int], int]]:
 
 
 def _edge_padded(crops: CropArray, frames: int) -> CropArray:
-    return crops[np.minimum(np.arange(frames), len(crops) - 1)]
+    return crops if len(crops) == frames else crops[np.minimum(np.arange(frames), len(crops) - 1)]
 
 
 def _at_every_frame(mean: FloatArray, frames: int, time_stride: int) -> FloatArray:
