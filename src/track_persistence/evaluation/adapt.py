@@ -12,8 +12,8 @@ from track_persistence.classifier.adapter_file import save_adapted
 from track_persistence.classifier.channels import ConfidenceScale
 from track_persistence.classifier.checkpoint import load_classifier
 from track_persistence.core.command import run_command
-from track_persistence.core.errors import ParamsError, StorageError
-from track_persistence.core.files import write_json
+from track_persistence.core.errors import ParamsError
+from track_persistence.core.files import make_folder, write_json
 from track_persistence.core.params import load_section, load_seed
 from track_persistence.core.progress import log
 from track_persistence.evaluation.adapt_config import AdaptConfig
@@ -71,7 +71,7 @@ def run(
     were fitted without the labels of the tracks they score. The decision rules keep the error budget and the longest
     wait of the rule in `model_checkpoint`.
     """
-    _make_folder(output)
+    make_folder(output)
     config = params.adapt
     rule = load_classifier(model_checkpoint, "cpu").profile(None).decision
     if rule.longest_wait_frames > config.longest_frames:
@@ -106,13 +106,6 @@ def _samples(
     recording = read_recording(source, params.footage, params.crop_margin, params.adapt.longest_frames)
     recording = recording.born_before(params.footage.full_view_frames)
     return read_samples(recording, params.adapt, longest_wait_frames, *networks)
-
-
-def _make_folder(output: Path) -> None:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{output}: cannot be made a folder: {error.strerror}; pass another --output-dir") from error
 
 
 def _parse_arguments() -> argparse.Namespace:

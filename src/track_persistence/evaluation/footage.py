@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from track_persistence.core.command import run_command
-from track_persistence.core.errors import StorageError
-from track_persistence.core.files import write_json, write_text
+from track_persistence.core.files import make_folder, write_json, write_text
 from track_persistence.core.params import load_section, load_seed
 from track_persistence.core.progress import log, track_progress
 from track_persistence.core.types import Track
@@ -72,7 +71,7 @@ def run(
 
     crop_margin: share of a box's width and height added on each side of a crop, as the filter was trained.
     """
-    _make_folder(output)
+    make_folder(output)
     video = Video(inputs.video)
     table, probabilities = _read_tracks(config, inputs)
     labels = _read_labels(config, inputs, table)
@@ -135,14 +134,6 @@ def _write_csv(path: Path, rows: Iterable[tuple[Any, ...]]) -> None:
     writer.writerow(COLUMNS)
     writer.writerows(rows)
     write_text(path, text.getvalue())
-
-
-def _make_folder(output: Path) -> None:
-    """Make the output folder before any work, so that a wrong path costs nothing."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{output}: cannot be made a folder: {error.strerror}; pass another --output-dir") from error
 
 
 def _read_tracks(config: FootageConfig, inputs: FootageInputs) -> tuple[MotTable, NDArray[np.float64]]:

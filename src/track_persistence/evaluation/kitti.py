@@ -14,8 +14,7 @@ import numpy as np
 from track_persistence.classifier.curves import area_under_roc
 from track_persistence.classifier.intervals import bootstrap_intervals
 from track_persistence.core.command import run_command
-from track_persistence.core.errors import StorageError
-from track_persistence.core.files import write_json, write_text
+from track_persistence.core.files import make_folder, write_json, write_text
 from track_persistence.core.params import load_section, load_seed
 from track_persistence.core.progress import log
 from track_persistence.core.seeding import generator
@@ -62,7 +61,7 @@ def run(settings: Settings, data: Path, model: GeometryModel, output: Path) -> d
     data: folder with label_02, calib and pointrcnn. model: the judge by geometry that was fitted on simulated scenes.
     Raises `VideoError` or `StorageError` naming the file that is missing or wrong.
     """
-    _make_folder(output)
+    make_folder(output)
     classes: dict[str, Any] = {}
     for category in settings.kitti.categories:
         sequences = [
@@ -176,14 +175,6 @@ def _cell(value: Mapping[str, float]) -> str:
         return "-"
     interval = "-" if np.isnan(value["low"]) else f"{value['low']:.2f}, {value['high']:.2f}"
     return f"{value['value']:.2f} [{interval}]"
-
-
-def _make_folder(output: Path) -> None:
-    """Make the output folder before any work, so that a wrong path costs nothing."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{output}: cannot be made a folder: {error.strerror}; pass another --output-dir") from error
 
 
 def _parse_arguments() -> argparse.Namespace:

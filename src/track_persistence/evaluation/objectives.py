@@ -24,8 +24,8 @@ import torch
 
 from track_persistence.classifier.config import TrainConfig
 from track_persistence.core.command import run_command
-from track_persistence.core.errors import CheckpointError, StorageError
-from track_persistence.core.files import write_json, write_text
+from track_persistence.core.errors import CheckpointError
+from track_persistence.core.files import make_folder, write_json, write_text
 from track_persistence.core.params import RunConfig, SplitConfig, load_section, load_seed
 from track_persistence.core.progress import log
 from track_persistence.evaluation.ablation_config import AblateConfig
@@ -73,7 +73,7 @@ def run(params: ObjectiveParams, inputs: ObjectiveInputs, output: Path) -> dict[
     The choice is made on validation scenes alone; test scenes are not scored. Trainings, shards and fits are kept in
     the store, so a killed run goes on. Raises `CheckpointError` when the given checkpoint has another architecture.
     """
-    _make_folder(output)
+    make_folder(output)
     config, fitting = params.objectives, params.fitting
     _check_given(inputs.given, params.tokenizer)
     recordings = [] if inputs.footage is None else read_first_frames(params.transfer, inputs.footage)
@@ -113,13 +113,6 @@ def _check_given(checkpoint: Path | None, tokenizer: TokenizerConfig) -> None:
             f"{checkpoint}: its architecture is not tokenizer.architecture, so what it scores says nothing about "
             "objectives; pass the checkpoint of stage tokenizer with these params"
         )
-
-
-def _make_folder(output: Path) -> None:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{output}: cannot be made a folder: {error.strerror}; pass another --output-dir") from error
 
 
 def _parse_arguments() -> argparse.Namespace:

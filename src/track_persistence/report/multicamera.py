@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from track_persistence.core.command import run_command
-from track_persistence.core.errors import DataError, StorageError
-from track_persistence.core.files import write_json
+from track_persistence.core.errors import DataError
+from track_persistence.core.files import make_folder, write_json
 from track_persistence.core.params import load_section
 from track_persistence.core.progress import log
 from track_persistence.core.rig import Camera, CameraRig
@@ -64,7 +64,7 @@ class LevelledDetector:
 def run(config: MulticameraConfig, tracking: TrackingConfig, inputs: MulticameraInputs, output: Path) -> None:
     """Write detections and tracks by camera, tracks3d.csv, summary.json and picture.png to `output`; log the result."""
     rig, videos, frames = open_recording(inputs)
-    _make_folder(output)
+    make_folder(output)
     up = upwards(rig)
     linked, tracks = [], []
     for index, (camera, video) in enumerate(zip(rig.cameras, videos, strict=True)):
@@ -138,14 +138,6 @@ def box_tracks(camera: int, table: MotTable, scale: Scale) -> list[BoxTrack]:
 def _log(numbers: dict[str, Any], output: Path) -> None:
     groups, share = numbers["groups_by_cameras"], numbers["explained_share_of_boxes"]
     log(f"{output}: groups by number of cameras {groups}, {share:.0%} of the boxes explained")
-
-
-def _make_folder(output: Path) -> None:
-    """Make the output folder before any work, so that a wrong path costs nothing."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{output}: cannot be made a folder: {error.strerror}; pass another --output-dir") from error
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
