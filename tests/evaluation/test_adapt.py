@@ -30,11 +30,13 @@ ADAPT = {
         "training_ages_frames": [1, 3],
         "log_odds_limit": 6.0,
         "inner_folds": 2,
+        "co_training_rounds": 3,
         "witnesses": {name: WITNESS for name in NAMES},
         "sets": {
             "same_detector": list(NAMES),
             "pixels": ["descriptors", "texture", "layout"],
             "other_detector": ["statistics", "descriptors", "texture"],
+            "unlabelled": ["statistics", "confidence", "descriptors", "texture"],
         },
     },
 }
@@ -151,7 +153,7 @@ def test_the_written_checkpoint_is_an_adapted_filter(folder, tmp_path, monkeypat
 def test_its_decision_rules_have_budget_and_wait_of_the_classifier(folder, tmp_path, monkeypatch, capsys):
     call(monkeypatch, options(folder, tmp_path))
     adapter = load_adapter(tmp_path / "persistence_adapted.safetensors")
-    assert adapter.rules.keys() == {"same_detector", "pixels", "other_detector"}
+    assert adapter.rules.keys() == {"same_detector", "pixels", "other_detector", "unlabelled"}
     assert {(rule.error_budget, rule.longest_wait_frames) for rule in adapter.rules.values()} == {(0.1, 4)}
     params = YAML(typ="safe").load(folder / "params.yaml")
     params["adapt"]["longest_frames"] = 3
@@ -170,7 +172,7 @@ def test_another_detector_is_tested_without_its_confidences_meaning(folder, tmp_
     names = ("persistence_adapted", "persistence_adapted_other_detector")
     site, other = (load_adapter(tmp_path / f"{name}.safetensors") for name in names)
     assert other.witnesses["confidence"].weights[0] < 0 < site.witnesses["confidence"].weights[0]
-    assert set(other.sets["same_detector"]) == {"statistics", "descriptors", "texture", "confidence"}
+    assert set(other.sets["same_detector"]) == set(NAMES)
 
 
 def test_the_same_labels_give_the_same_bytes(folder, tmp_path, monkeypatch):
@@ -183,3 +185,38 @@ def test_the_same_labels_give_the_same_bytes(folder, tmp_path, monkeypatch):
 def test_half_a_test_recording_is_refused(folder, tmp_path, monkeypatch, capsys):
     assert call(monkeypatch, options(folder, tmp_path, test_video=folder / "gate.avi")) == 2
     assert "a test recording needs --test-video, --test-tracks" in capsys.readouterr().err
+
+
+def test_without_labels_the_filter_teaches_and_nothing_is_claimed(folder, tmp_path, monkeypatch, capsys):
+    assert call(monkeypatch, options(folder, tmp_path, labels=None)) == 0
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["tracks"]["read"] == 40
+    assert metrics.keys() == {"tracks"}
+    text = capsys.readouterr().err
+    assert "learned from 40 tracks without labels" in text
+    assert "only labels can tell how often that is right" in text
+    adapter = load_adapter(tmp_path / "persistence_adapted.safetensors")
+    assert set(adapter.sets["same_detector"]) == set(NAMES)
+
+
+def test_a_site_without_labels_is_tested_on_a_labelled_recording(folder, tmp_path, monkeypatch):
+    test = {"test_video": folder / "gate.avi", "test_tracks": folder / "gate.txt", "test_labels": folder / "gate.csv"}
+    assert call(monkeypatch, options(folder, tmp_path, labels=None, **test, **TEST)) == 0
+    at = json.loads((tmp_path / "metrics.json").read_text())["by_age"]["3"]
+    assert {"adapted", "before", "mean_confidence"} <= at.keys()
+    assert "cheap_pixels" not in at
+
+
+def test_some_labels_are_enough(folder, tmp_path, monkeypatch):
+    lines = (folder / "yard.csv").read_text().splitlines()
+    (tmp_path / "some.csv").write_text("\n".join(lines[:25]) + "\n")
+    assert call(monkeypatch, options(folder, tmp_path, labels=tmp_path / "some.csv")) == 0
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["tracks"]["scored"] == 24
+    assert metrics["by_age"]["3"]["adapted"]["auc"]["value"] > 0.9
+
+
+def test_labels_that_are_all_unclear_are_refused(folder, tmp_path, monkeypatch, capsys):
+    (tmp_path / "unclear.csv").write_text("track_id,label\n1,-1\n")
+    assert call(monkeypatch, options(folder, tmp_path, labels=tmp_path / "unclear.csv")) != 0
+    assert "no track is labelled real or false" in capsys.readouterr().err

@@ -21,8 +21,9 @@ Floats = NDArray[np.float64]
 Evidence = Mapping[str, NDArray[Any]]
 """Witness to its rows (N, D)."""
 
-PIXELS, SAME_DETECTOR, OTHER_DETECTOR = "pixels", "same_detector", "other_detector"
-"""Sets of witnesses: where only crops are known, and with the boxes of the labelled detector or of another."""
+PIXELS, SAME_DETECTOR, OTHER_DETECTOR, UNLABELLED = "pixels", "same_detector", "other_detector", "unlabelled"
+"""Sets of witnesses: where only crops are known; with the boxes of the detector learned from, or of another; those that
+teach each other where nothing is labelled."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ is fitted on the same blocks.
 N rows (a track at an age), D values of a witness, K observed frames after which waiting ends.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -17,23 +17,13 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from sklearn.linear_model import LogisticRegression
 
-from track_persistence.classifier.adapter import (
-    OTHER_DETECTOR,
-    SAME_DETECTOR,
-    Adapter,
-    Evidence,
-    Floats,
-    SumCalibration,
-    Witness,
-    sum_of,
-)
+from track_persistence.classifier.adapter import Adapter, Evidence, Floats, SumCalibration, Witness, sum_of
 from track_persistence.classifier.decision import fit_rule
 from track_persistence.core.errors import DataError
 from track_persistence.core.params import Section
 
 Bools = NDArray[np.bool_]
 
-CONFIDENCE = "confidence"
 MOST_ITERATIONS = 3000
 SMALLEST_DEVIATION = 1e-9
 PLATT_INVERSE_REGULARISATION = 1e4
@@ -56,8 +46,10 @@ class AdapterConfig(Section):
     witnesses: Annotated[dict[str, WitnessConfig], Field(min_length=1)]
     """The witnesses by name, see `tracking.site`."""
     sets: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]
-    """Witnesses that are heard together: `same_detector`; `pixels`, where only crops are known; `other_detector`, whose
-    confidences mean something else."""
+    """Witnesses that are heard together: `same_detector`; `pixels`, where only crops are known; `other_detector`, those
+    that mean the same for another detector; `unlabelled`, those that teach each other where nothing is labelled."""
+    co_training_rounds: PositiveInt
+    """Rounds in which the witnesses teach each other what unlabelled tracks are, see `co_training`."""
     log_odds_limit: PositiveFloat
     """A witness alone says no more than this, so that one cannot outvote all others."""
     inner_folds: Annotated[int, Field(ge=2)]
@@ -119,20 +111,25 @@ class Growth:
         return adapter.log_odds(rows, set_name).reshape(shape)
 
 
-def fit_adapter(config: AdapterConfig, lesson: Lesson, growth: Growth, error_budget: float) -> Adapter:
+def fit_adapter(
+    config: AdapterConfig, lesson: Lesson, growth: Growth, error_budget: float, trusted: Bools | None = None
+) -> Adapter:
     """Fit every witness on all rows; the rest on what witnesses of other blocks of time say of a block.
 
-    These are each set's calibration, and its decision rule with this `error_budget`, see `fit_rule`. Raises `DataError`
-    when a class is missing in all but one block of time, or when held-out sums rank upside down.
+    These are each set's calibration, and its decision rule with this `error_budget`, see `fit_rule`. trusted: which of
+    the tracks have labels good enough for them; None means all. Raises `DataError` when a class is missing in all but
+    one block of time, or when held-out sums rank upside down.
     """
+    trusted = np.ones(len(growth.labels), bool) if trusted is None else trusted
+    rows = trusted[lesson.tracks]
     folds = _folds(config, lesson)
     held, grown = _held_out_log_odds(folds, lesson), _grown_log_odds(folds, growth)
     calibrations, rules = {}, {}
     for name, members in config.sets.items():
-        calibrations[name] = _calibrate(name, sum_of(held, members), lesson)
+        calibrations[name] = _calibrate(name, sum_of(held, members)[rows], lesson.labels[rows], lesson.tracks[rows])
         scores = calibrations[name].log_odds(sum_of(grown, members))  # (N, K)
-        rules[name] = fit_rule(scores, growth.lengths, growth.labels, error_budget)
-    return Adapter(_fit_witnesses(config, lesson), dict(config.sets), calibrations, rules)
+        rules[name] = fit_rule(scores[trusted], growth.lengths[trusted], growth.labels[trusted], error_budget)
+    return Adapter(_fit_all(config, lesson), dict(config.sets), calibrations, rules)
 
 
 def time_blocks(tracks: int, blocks: int) -> list[NDArray[np.int64]]:
@@ -147,7 +144,7 @@ def fit_witness(config: WitnessConfig, limit: float, rows: NDArray[Any], labels:
     Raises `DataError` when one class has no weight at all.
     """
     if not ((labels * weights).sum() > 0 and ((1 - labels) * weights).sum() > 0):
-        raise DataError(f"adaptation: {len(labels)} rows of one class; label real and false tracks both")
+        raise DataError(f"adaptation: {len(labels)} rows of one class; give real and false tracks both")
     values = rows.astype(np.float64)
     mean, deviation = values.mean(axis=0), values.std(axis=0) + SMALLEST_DEVIATION
     values = (values - mean) / deviation
@@ -163,50 +160,33 @@ def fit_witness(config: WitnessConfig, limit: float, rows: NDArray[Any], labels:
     return Witness(folded, float(regression.intercept_[0] - mean @ folded), limit)
 
 
-def relearned_confidence(adapter: Adapter, config: AdapterConfig, evidence: Evidence, whole: Evidence) -> Adapter:
-    """Return the adapter for a detector that nobody labelled, whose confidences mean something else.
+def fit_witnesses(
+    config: AdapterConfig, names: Iterable[str], evidence: Evidence, labels: Floats, weights: Floats
+) -> dict[str, Witness]:
+    """Fit some witnesses on rows with labels (N,) in [0, 1] and weights (N,).
 
-    Its set `same_detector` is what was `other_detector`, with calibration and decision rule, and confidence learned
-    anew. evidence: rows (N, D) of that detector's tracks at the training ages, age by age. whole: rows (M, D) of the
-    same tracks at the last age. The other witnesses' probability on `whole` stands in for the labels (self-training),
-    so confidence is learned upside down where it is upside down.
+    Both classes weigh alike: a witness tells by what it sees, the calibration knows how common real tracks are.
     """
-    probabilities = 1 / (1 + np.exp(-adapter.log_odds(whole, OTHER_DETECTOR)))
-    rows = evidence[CONFIDENCE]
-    copies = len(rows) // len(probabilities)
-    labels = np.tile(probabilities, copies)
-    weights = np.full(len(rows), 1 / copies)
-    limit = config.log_odds_limit
-    witness = fit_witness(config.witnesses[CONFIDENCE], limit, rows, labels, weights)
-    calibration = adapter.calibrations[OTHER_DETECTOR]
-    # The set's calibration multiplies the sum; what was learned from probabilities must come out unchanged.
-    scaled = Witness(witness.weights / calibration.slope, witness.bias / calibration.slope, limit / calibration.slope)
-    return Adapter(
-        {**adapter.witnesses, CONFIDENCE: scaled},
-        {**adapter.sets, SAME_DETECTOR: (*adapter.sets[OTHER_DETECTOR], CONFIDENCE)},
-        {**adapter.calibrations, SAME_DETECTOR: calibration},
-        {**adapter.rules, SAME_DETECTOR: adapter.rules[OTHER_DETECTOR]},
-    )
-
-
-def _fit_witnesses(config: AdapterConfig, lesson: Lesson) -> dict[str, Witness]:
-    labels = lesson.labels.astype(np.float64)
-    # Both classes weigh alike: a witness tells by what it sees, the calibration knows how common real tracks are.
-    weights = _one_for_each_track(lesson)
-    real_share = float(weights @ labels / weights.sum())
-    if 0 < real_share < 1:
-        weights *= np.where(lesson.labels, 0.5 / real_share, 0.5 / (1 - real_share))
+    share = float(weights @ labels / weights.sum())
+    if 0 < share < 1:
+        of_real, of_false = labels * (0.5 / share), (1 - labels) * (0.5 / (1 - share))
+        weights, labels = weights * (of_real + of_false), of_real / (of_real + of_false)
     return {
-        name: fit_witness(witness, config.log_odds_limit, lesson.evidence[name], labels, weights)
-        for name, witness in config.witnesses.items()
+        name: fit_witness(config.witnesses[name], config.log_odds_limit, evidence[name], labels, weights)
+        for name in names
     }
+
+
+def _fit_all(config: AdapterConfig, lesson: Lesson) -> dict[str, Witness]:
+    labels = lesson.labels.astype(np.float64)
+    return fit_witnesses(config, config.witnesses, lesson.evidence, labels, _one_for_each(lesson.tracks))
 
 
 def _folds(config: AdapterConfig, lesson: Lesson) -> list[tuple[NDArray[np.int64], dict[str, Witness]]]:
     """Return blocks of time, and for each the witnesses that were fitted without it."""
     numbers = np.unique(lesson.tracks)
     return [
-        (block, _fit_witnesses(config, lesson.of(np.setdiff1d(numbers, block))))
+        (block, _fit_all(config, lesson.of(np.setdiff1d(numbers, block))))
         for block in np.array_split(numbers, config.inner_folds)
     ]
 
@@ -229,15 +209,14 @@ def _grown_log_odds(folds: Sequence[tuple[NDArray[np.int64], dict[str, Witness]]
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
-def _one_for_each_track(lesson: Lesson) -> Floats:
+def _one_for_each(tracks: NDArray[np.int64]) -> Floats:
     """Return weights (N,) that sum to 1 over the rows of each track."""
-    return np.asarray(1 / np.bincount(lesson.tracks)[lesson.tracks])
+    return np.asarray(1 / np.bincount(tracks)[tracks])
 
 
-def _calibrate(name: str, sums: Floats, lesson: Lesson) -> SumCalibration:
-    weights = _one_for_each_track(lesson)
+def _calibrate(name: str, sums: Floats, labels: Bools, tracks: NDArray[np.int64]) -> SumCalibration:
     regression = LogisticRegression(C=PLATT_INVERSE_REGULARISATION, max_iter=MOST_ITERATIONS)
-    regression.fit(sums[:, None], lesson.labels, weights)
+    regression.fit(sums[:, None], labels, _one_for_each(tracks))
     slope = float(regression.coef_[0, 0])
     if slope <= 0:
         raise DataError(

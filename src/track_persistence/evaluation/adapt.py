@@ -1,4 +1,4 @@
-"""The filter adapted to a site by a few labelled minutes of it, and what that brought on footage it was not fitted on.
+"""The filter adapted to a site, by a few labelled minutes or by its own tracks alone, and what that brought.
 
 `python -m track_persistence.evaluation.adapt --help` says how to call it.
 """
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from track_persistence.classifier.adapter import SAME_DETECTOR, Adapter
 from track_persistence.classifier.adapter_file import save_adapted
 from track_persistence.classifier.channels import ConfidenceScale
 from track_persistence.classifier.checkpoint import load_classifier
@@ -22,12 +23,13 @@ from track_persistence.evaluation.adapt_methods import (
     for_other_detector,
     scores_in_time_blocks,
     scores_on_other,
+    self_taught,
 )
 from track_persistence.evaluation.adapt_metrics import adaptation_metrics, table_lines
 from track_persistence.evaluation.adapt_samples import SiteSamples, TrackFilter, read_samples
 from track_persistence.evaluation.footage_config import FootageConfig
 from track_persistence.evaluation.recordings import read_recording
-from track_persistence.evaluation.recordings_config import RecordingConfig
+from track_persistence.evaluation.recordings_config import SiteConfig
 from track_persistence.magvit.checkpoint import load_tokenizer
 from track_persistence.magvit.config import Precision
 from track_persistence.magvit.levels import LevelEncoder
@@ -41,8 +43,8 @@ from track_persistence.video.mot import read_mot
 class AdaptInputs:
     """Recordings: of the site, and perhaps another to test on. same_detector: whether one detector made both."""
 
-    site: RecordingConfig
-    test: RecordingConfig | None
+    site: SiteConfig
+    test: SiteConfig | None
     same_detector: bool
 
 
@@ -66,10 +68,11 @@ def run(
     """Write the adapted checkpoint and metrics.json to `output`, log the table and return the metrics.
 
     networks: the filter before adaptation and the levels of its encoder. The adapter in persistence_adapted.safetensors
-    is fitted on all labelled tracks of the site; a test recording of another detector gives a second one,
-    persistence_adapted_other_detector.safetensors, with that detector's confidences. The metrics are of adapters that
-    were fitted without the labels of the tracks they score. The decision rules keep the error budget and the longest
-    wait of the rule in `model_checkpoint`.
+    is fitted on all tracks of the site, those without a label included; where nothing is labelled the filter itself
+    teaches it. A test recording of another detector gives a second one, persistence_adapted_other_detector.safetensors,
+    fitted on that detector's tracks without their labels. The metrics are of adapters that were fitted without the
+    labels of the tracks they score; without any label they only count. The decision rules keep the error budget and
+    the longest wait of the rule in `model_checkpoint`.
     """
     make_folder(output)
     config = params.adapt
@@ -80,36 +83,59 @@ def run(
             f"the decision rule of {model_checkpoint} may wait; raise it"
         )
     site = _samples(params, inputs.site, networks, rule.longest_wait_frames)
-    adapter = adapted_to(config, site, site.everyone, rule.error_budget)
-    save_adapted(model_checkpoint, output / "persistence_adapted.safetensors", adapter)
-    if inputs.test is None:
-        title, seen = f"{inputs.site.name}, {params.footage.folds} blocks of time", site
-        scored = scores_in_time_blocks(config, site, params.footage.folds, rule.error_budget)
+    if inputs.site.is_labelled:
+        adapter = adapted_to(config, site, site.labelled, rule.error_budget)
     else:
+        adapter = self_taught(config, site, site.everyone, rule.error_budget)
+    save_adapted(model_checkpoint, output / "persistence_adapted.safetensors", adapter)
+    if inputs.test is not None:
         title = f"{inputs.site.name} to {inputs.test.name}"
         seen = _samples(params, inputs.test, networks, rule.longest_wait_frames)
         if not inputs.same_detector:
-            adapter = for_other_detector(config, adapter, seen)
+            adapter = for_other_detector(config, adapter, seen, rule.error_budget)
             save_adapted(model_checkpoint, output / "persistence_adapted_other_detector.safetensors", adapter)
         scored = scores_on_other(config, adapter, site, seen)
+    elif inputs.site.is_labelled:
+        title, seen = f"{inputs.site.name}, {params.footage.folds} blocks of time", site
+        scored = scores_in_time_blocks(config, site, params.footage.folds, rule.error_budget)
+    else:
+        return _without_labels(config, adapter, site, output)
     threshold = float(networks[0].threshold)
-    metrics = adaptation_metrics(seen.recording, scored, threshold, params.seed, params.footage.bootstrap_replicates)
+    recording = seen.recording.of(seen.labelled)
+    metrics = adaptation_metrics(recording, scored, threshold, params.seed, params.footage.bootstrap_replicates)
     write_json(output / "metrics.json", metrics)
     for line in table_lines(title, metrics):
         log(line)
     return metrics
 
 
+def _without_labels(config: AdaptConfig, adapter: Adapter, site: SiteSamples, output: Path) -> dict[str, Any]:
+    """Write and return what can be said where nothing is known: how many tracks the adapter calls real."""
+    rows = site.at(config.adapter.training_ages_frames[-1], site.everyone)
+    real = int((adapter.log_odds(rows, SAME_DETECTOR) > 0).sum())
+    metrics = {"tracks": {"read": len(site.everyone), "called_real": real}}
+    write_json(output / "metrics.json", metrics)
+    log(
+        f"{site.recording.name}: learned from {len(site.everyone)} tracks without labels, calls {real} of them real; "
+        "only labels can tell how often that is right"
+    )
+    return metrics
+
+
 def _samples(
-    params: AdaptParams, source: RecordingConfig, networks: tuple[TrackFilter, LevelEncoder], longest_wait_frames: int
+    params: AdaptParams, source: SiteConfig, networks: tuple[TrackFilter, LevelEncoder], longest_wait_frames: int
 ) -> SiteSamples:
-    recording = read_recording(source, params.footage, params.crop_margin, params.adapt.longest_frames)
+    recording = read_recording(
+        source, params.footage, params.crop_margin, params.adapt.longest_frames, every_track=False
+    )
     recording = recording.born_before(params.footage.full_view_frames)
     return read_samples(recording, params.adapt, longest_wait_frames, *networks)
 
 
 def _parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Adapt the persistence filter to a site with labelled tracks of it.")
+    parser = argparse.ArgumentParser(
+        description="Adapt the persistence filter to a site by its tracks. Labels of some tell what it brought."
+    )
     _add_recording(parser, "", "of the site", True)
     _add_recording(parser, "test-", "of the recording to test on; without it, the site's own blocks of time", False)
     parser.add_argument(
@@ -145,20 +171,24 @@ def _add_recording(parser: argparse.ArgumentParser, prefix: str, whose: str, req
         required=required,
         help="what the tracks' seventh column is; raw scores s become 1 / (1 + exp(-s))",
     )
-    truth = parser.add_mutually_exclusive_group(required=required)
-    truth.add_argument(f"--{prefix}labels", type=Path, help="track_id,label a line: 1 real, 0 false, others left out")
+    truth = parser.add_mutually_exclusive_group()
+    truth.add_argument(
+        f"--{prefix}labels",
+        type=Path,
+        help="track_id,label a line: 1 real, 0 false, others left out; tracks without a line teach, too",
+    )
     truth.add_argument(f"--{prefix}ground-truth", type=Path, help="MOT ground truth; tracks are labelled by overlap")
 
 
-def _recording(arguments: argparse.Namespace, prefix: str) -> RecordingConfig:
+def _recording(arguments: argparse.Namespace, prefix: str) -> SiteConfig:
     values = {
         name: getattr(arguments, f"{prefix}{name}")
         for name in ("video", "tracks", "confidence", "labels", "ground_truth")
     }
-    return RecordingConfig(name=Path(values["tracks"]).stem, **values)
+    return SiteConfig(name=Path(values["tracks"]).stem, **values)
 
 
-def _load_networks(arguments: argparse.Namespace, site: RecordingConfig) -> tuple[PersistenceFilter, LevelEncoder]:
+def _load_networks(arguments: argparse.Namespace, site: SiteConfig) -> tuple[PersistenceFilter, LevelEncoder]:
     """Load the filter, should it need it with the scale of the site's confidences, and its encoder's early levels."""
     table = read_mot(site.tracks, "tracks")
     scale = ConfidenceScale.of(confidences(table, site.confidence))

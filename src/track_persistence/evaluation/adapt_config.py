@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
+from track_persistence.classifier.adapter import OTHER_DETECTOR, PIXELS, SAME_DETECTOR, UNLABELLED
 from track_persistence.classifier.adapter_fit import AdapterConfig
 from track_persistence.core.params import Section
 
@@ -22,6 +23,7 @@ class AdaptConfig(Section):
     def _reads_enough(self) -> Self:
         if max(*self.ages_frames, *self.adapter.training_ages_frames) > self.longest_frames:
             raise ValueError("longest_frames must be at least the largest of ages_frames and training_ages_frames")
-        if not {"same_detector", "pixels", "other_detector"} <= self.adapter.sets.keys():
-            raise ValueError("adapter.sets must have same_detector, pixels and other_detector")
+        missing = {SAME_DETECTOR, PIXELS, OTHER_DETECTOR, UNLABELLED} - self.adapter.sets.keys()
+        if missing:
+            raise ValueError(f"adapter.sets: {sorted(missing)} are missing")
         return self

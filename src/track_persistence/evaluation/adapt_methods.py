@@ -1,6 +1,6 @@
 """The adapted filter and everybody it stands beside, each scoring tracks whose labels it has not seen.
 
-All methods that learn are fitted on the same labelled tracks: those of the other blocks of time, or another recording.
+All methods that read labels read the same ones: those of the other blocks of time, or of another recording.
 N tracks scored.
 """
 
@@ -10,11 +10,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from track_persistence.classifier.adapter import PIXELS, SAME_DETECTOR, Adapter
-from track_persistence.classifier.adapter_fit import fit_adapter, relearned_confidence, time_blocks
+from track_persistence.classifier.adapter import OTHER_DETECTOR, PIXELS, SAME_DETECTOR, UNLABELLED, Adapter
+from track_persistence.classifier.adapter_fit import fit_adapter, time_blocks
 from track_persistence.classifier.baselines import NoPixelsModel
+from track_persistence.classifier.co_training import co_trained
 from track_persistence.classifier.decision import Decided, apply_rule
 from track_persistence.classifier.sprt import SequentialTest
+from track_persistence.core.errors import DataError
+from track_persistence.core.progress import log
 from track_persistence.evaluation.adapt_config import AdaptConfig
 from track_persistence.evaluation.adapt_samples import SiteSamples
 from track_persistence.evaluation.cheap_pixels import CheapPixelsModel
@@ -22,9 +25,10 @@ from track_persistence.evaluation.cheap_pixels import CheapPixelsModel
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 Scores = dict[str, dict[int, Floats]]
-"""Method to age to score (N,); higher is more likely real. `adapted` and `before` are calibrated log-odds."""
+"""Method to age to score (N,); higher is more likely real. Adapters' and `before` are log-odds."""
 
 ADAPTED, BEFORE, ADAPTED_PIXELS = "adapted", "before", "adapted_pixels_only"
+LABELS_ALONE, SELF_TAUGHT = "labels_alone", "self_taught"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,43 +39,107 @@ class Scored:
     decided: Decided
 
 
-def adapted_to(config: AdaptConfig, site: SiteSamples, tracks: Rows, error_budget: float) -> Adapter:
-    """Fit an adapter on some tracks of a site."""
-    lesson = site.lesson(tracks, config.adapter.training_ages_frames)
-    return fit_adapter(config.adapter, lesson, site.growth(tracks), error_budget)
+def labels_alone(config: AdaptConfig, site: SiteSamples, labelled: Rows, error_budget: float) -> Adapter:
+    """Fit an adapter on labelled tracks of a site and on nothing else."""
+    lesson = site.lesson(labelled, config.adapter.training_ages_frames)
+    return fit_adapter(config.adapter, lesson, site.growth(labelled), error_budget)
 
 
-def for_other_detector(config: AdaptConfig, adapter: Adapter, unlabelled: SiteSamples) -> Adapter:
-    """Learn the confidences of another detector from all its tracks, without their labels."""
-    everyone, ages = unlabelled.everyone, config.adapter.training_ages_frames
-    evidence = unlabelled.lesson(everyone, ages).evidence
-    return relearned_confidence(adapter, config.adapter, evidence, unlabelled.at(ages[-1], everyone))
+def adapted_to(config: AdaptConfig, site: SiteSamples, labelled: Rows, error_budget: float) -> Adapter:
+    """Fit an adapter on labelled tracks of a site and on all its other tracks, whose labels it finds first.
+
+    Calibration and decision rule are fitted on the labelled ones alone.
+    """
+    alone = labels_alone(config, site, labelled, error_budget)
+    if len(labelled) == len(site.everyone):
+        return alone
+    ages = config.adapter.training_ages_frames
+    teacher = alone.log_odds(site.at(ages[-1], site.everyone), SAME_DETECTOR)
+    known = np.full(len(teacher), np.nan)
+    known[labelled] = site.recording.labels[labelled]
+    completed = _completed(config, site, site.everyone, SAME_DETECTOR, teacher, known)
+    lesson, growth = completed.lesson(site.everyone, ages), completed.growth(site.everyone)
+    return fit_adapter(config.adapter, lesson, growth, error_budget, ~np.isnan(known))
+
+
+def self_taught(config: AdaptConfig, site: SiteSamples, tracks: Rows, error_budget: float) -> Adapter:
+    """Fit an adapter on tracks of a site without reading a label; first the filter as it is teaches its witnesses."""
+    teacher = site.before[config.ages_frames[-1]][tracks]
+    return _taught(config, site, tracks, teacher, error_budget)
+
+
+def for_other_detector(config: AdaptConfig, adapter: Adapter, site: SiteSamples, error_budget: float) -> Adapter:
+    """Fit an adapter on all tracks of another detector without reading a label; first `adapter` teaches it."""
+    age = config.adapter.training_ages_frames[-1]
+    teacher = adapter.log_odds(site.at(age, site.everyone), OTHER_DETECTOR)
+    return _taught(config, site, site.everyone, teacher, error_budget)
+
+
+def _taught(config: AdaptConfig, site: SiteSamples, tracks: Rows, teacher: Floats, error_budget: float) -> Adapter:
+    unknown = np.full(len(tracks), np.nan)
+    completed = _completed(config, site, tracks, UNLABELLED, teacher, unknown)
+    return labels_alone(config, completed, tracks, error_budget)
+
+
+def _completed(
+    config: AdaptConfig, site: SiteSamples, tracks: Rows, set_name: str, teacher: Floats, known: Floats
+) -> SiteSamples:
+    """Return the samples with labels of `tracks` that the witnesses of a set found, see `co_trained`."""
+    ages = config.adapter.training_ages_frames
+    rows, whole = site.lesson(tracks, ages).evidence, site.at(ages[-1], tracks)
+    labels = co_trained(config.adapter, config.adapter.sets[set_name], rows, whole, teacher, known)
+    return site.with_labels(tracks, labels)
 
 
 def scores_in_time_blocks(config: AdaptConfig, samples: SiteSamples, blocks: int, error_budget: float) -> Scored:
-    """Score every track of a recording by methods fitted on the recording's other blocks of time."""
-    everyone = samples.everyone
-    found, decided = _unlearned(config, samples), []
-    for block in time_blocks(len(everyone), blocks):
-        rest = np.setdiff1d(everyone, block)
+    """Score every labelled track of a recording by methods that read no label of its block of time.
+
+    `adapted` also learns from the block's own tracks, without their labels; `labels_alone` and the baselines learn from
+    the labels of the other blocks alone, `self_taught` from the tracks of the other blocks without any label, and is
+    left out where these are too few.
+    """
+    everyone, labelled = samples.everyone, samples.labelled
+    found, decided, failed = _unlearned(config, samples), [], set()
+    for numbers in time_blocks(len(labelled), blocks):
+        block = labelled[numbers]
+        rest = np.setdiff1d(labelled, block)
         adapter = adapted_to(config, samples, rest, error_budget)
+        others = {LABELS_ALONE: labels_alone(config, samples, rest, error_budget)}
+        try:
+            others[SELF_TAUGHT] = self_taught(config, samples, np.setdiff1d(everyone, block), error_budget)
+        except DataError as error:
+            failed.add(SELF_TAUGHT)
+            log(f"adapt: {SELF_TAUGHT} is left out, these tracks cannot teach themselves: {error}")
         decided.append(_decided(adapter, samples, block))
-        scored = {**_adapted(config, adapter, samples, block), **_baselines(config, samples, rest, samples, block)}
+        scored = {
+            **_adapted(config, adapter, samples, block),
+            **{name: _log_odds(config, other, samples, block) for name, other in others.items()},
+            **_baselines(config, samples, rest, samples, block),
+        }
         for method, by_age in scored.items():
             ages = found.setdefault(method, {age: np.empty(len(everyone)) for age in config.ages_frames})
             for age, values in by_age.items():
                 ages[age][block] = values
-    return Scored(found, Decided(*(np.concatenate([getattr(own, f.name) for own in decided]) for f in fields(Decided))))
+    complete = {method: by_age for method, by_age in found.items() if method not in failed}
+    return Scored(
+        _of(complete, labelled),
+        Decided(*(np.concatenate([getattr(own, f.name) for own in decided]) for f in fields(Decided))),
+    )
 
 
 def scores_on_other(config: AdaptConfig, adapter: Adapter, site: SiteSamples, test: SiteSamples) -> Scored:
-    """Score every track of recording `test` by `adapter` and by baselines fitted on recording `site`."""
+    """Score every labelled track of recording `test` by `adapter` and by baselines fitted on those of `site`."""
+    learned, tracks = site.labelled, test.labelled
     scores = {
-        **_unlearned(config, test),
-        **_adapted(config, adapter, test, test.everyone),
-        **_baselines(config, site, site.everyone, test, test.everyone),
+        **_of(_unlearned(config, test), tracks),
+        **_adapted(config, adapter, test, tracks),
+        **(_baselines(config, site, learned, test, tracks) if len(learned) else {}),
     }
-    return Scored(scores, _decided(adapter, test, test.everyone))
+    return Scored(scores, _decided(adapter, test, tracks))
+
+
+def _of(scores: Scores, tracks: Rows) -> Scores:
+    return {method: {age: values[tracks] for age, values in by_age.items()} for method, by_age in scores.items()}
 
 
 def _unlearned(config: AdaptConfig, samples: SiteSamples) -> Scores:
@@ -90,15 +158,19 @@ def _decided(adapter: Adapter, samples: SiteSamples, tracks: Rows) -> Decided:
 def _adapted(config: AdaptConfig, adapter: Adapter, samples: SiteSamples, tracks: Rows) -> Scores:
     """Score by all witnesses that are heard, by those of pixels, and by each one alone."""
     evidence = {age: samples.at(age, tracks) for age in config.ages_frames}
-    alone = {
+    single = {
         f"witness_{name}": {age: adapter.witnesses[name].log_odds(rows[name]) for age, rows in evidence.items()}
         for name in adapter.sets[SAME_DETECTOR]
     }
     return {
-        ADAPTED: {age: adapter.log_odds(rows, SAME_DETECTOR) for age, rows in evidence.items()},
+        ADAPTED: _log_odds(config, adapter, samples, tracks),
         ADAPTED_PIXELS: {age: adapter.log_odds(rows, PIXELS) for age, rows in evidence.items()},
-        **alone,
+        **single,
     }
+
+
+def _log_odds(config: AdaptConfig, adapter: Adapter, samples: SiteSamples, tracks: Rows) -> dict[int, Floats]:
+    return {age: adapter.log_odds(samples.at(age, tracks), SAME_DETECTOR) for age in config.ages_frames}
 
 
 def _baselines(config: AdaptConfig, source: SiteSamples, rest: Rows, target: SiteSamples, tracks: Rows) -> Scores:

@@ -17,12 +17,20 @@ from track_persistence.classifier.curves import area_under_roc
 from track_persistence.classifier.early import decision_metrics
 from track_persistence.classifier.intervals import Resamples, bootstrap_interval
 from track_persistence.core.seeding import generator
-from track_persistence.evaluation.adapt_methods import ADAPTED, ADAPTED_PIXELS, BEFORE, Scored
+from track_persistence.evaluation.adapt_methods import (
+    ADAPTED,
+    ADAPTED_PIXELS,
+    BEFORE,
+    LABELS_ALONE,
+    SELF_TAUGHT,
+    Scored,
+)
 from track_persistence.evaluation.recordings import Recording
 
 Floats = NDArray[np.float64]
 KINDS = ("flicker", "static_clutter")
-CALIBRATED = (BEFORE, ADAPTED, ADAPTED_PIXELS)
+ADAPTERS = (ADAPTED, ADAPTED_PIXELS, LABELS_ALONE, SELF_TAUGHT)
+CALIBRATED = (BEFORE, *ADAPTERS)
 GAIN = "gain"
 AUC_COLUMNS = ("auc", *(f"auc_{kind}" for kind in KINDS))
 
@@ -74,7 +82,7 @@ def _gain(
     scores: Mapping[str, Floats], labels: NDArray[np.bool_], rng: np.random.Generator, replicates: int
 ) -> dict[str, Any]:
     """Compare with the method that had no part in the adaptation and ranks these tracks best."""
-    others = [name for name in scores if name not in (ADAPTED, ADAPTED_PIXELS) and not name.startswith("witness_")]
+    others = [name for name in scores if name not in ADAPTERS and not name.startswith("witness_")]
     best = max(others, key=lambda name: area_under_roc(scores[name], labels))
 
     def difference(adapted: Floats, other: Floats, real: NDArray[np.bool_]) -> float:

@@ -1,10 +1,10 @@
-"""A labelled recording as what the adapter and its baselines are fitted on: every track at every age.
+"""A recording as what the adapter and its baselines are fitted on: every track at every age.
 
 N tracks in order of birth, A ages, D values of a witness, K observed frames that the decision rule may wait.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -59,6 +59,17 @@ class SiteSamples:
     def everyone(self) -> NDArray[np.int64]:
         """Return the numbers of all tracks."""
         return np.arange(len(self.recording), dtype=np.int64)
+
+    @property
+    def labelled(self) -> NDArray[np.int64]:
+        """Return the numbers of the tracks whose label is known."""
+        return np.flatnonzero(self.recording.known)
+
+    def with_labels(self, tracks: NDArray[np.int64], labels: NDArray[np.bool_]) -> "SiteSamples":
+        """Return the same samples with other labels for `tracks`."""
+        changed = self.recording.labels.copy()
+        changed[tracks] = labels
+        return replace(self, recording=replace(self.recording, labels=changed))
 
     def lesson(self, tracks: NDArray[np.int64], ages_frames: Sequence[int]) -> Lesson:
         """Return the rows of `tracks` at `ages_frames`, age by age; tracks keep their numbers."""

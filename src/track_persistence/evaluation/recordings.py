@@ -11,7 +11,7 @@ from track_persistence.core.errors import VideoError
 from track_persistence.core.types import Ghost, Kind, LabelledTrack, Track
 from track_persistence.evaluation.footage_config import FootageConfig
 from track_persistence.evaluation.footage_rules import BoxTrack, box_tracks, false_kind
-from track_persistence.evaluation.recordings_config import RecordingConfig, RecordingsConfig
+from track_persistence.evaluation.recordings_config import RecordingConfig, RecordingsConfig, SiteConfig
 from track_persistence.video.confidence import confidences
 from track_persistence.video.crops import stream_tracks
 from track_persistence.video.labels import FALSE, REAL, label_by_overlap, read_labels
@@ -31,12 +31,13 @@ class RecordingBoxes:
     """A recording before its video is decoded.
 
     table: the N boxes of all its tracks. confidences: (N,), in [0, 1]. labels: of the clearly labelled tracks, whether
-    they are real, by id.
+    they are real, by id. unlabelled: ids of the tracks that nobody has looked at.
     """
 
     table: MotTable
     confidences: NDArray[np.float64]
     labels: Mapping[int, bool]
+    unlabelled: frozenset[int]
 
     def births(self) -> dict[int, int]:
         """Return the first frame of every clearly labelled track, by id."""
@@ -53,21 +54,23 @@ class RecordingBoxes:
             **{name: getattr(self.table, name)[rows] for name in ("frames", "ids", "boxes_xywh_px", "scores", "lines")},
             texts=tuple(self.table.texts[row] for row in rows.tolist()),
         )
-        return RecordingBoxes(table, self.confidences[rows], self.labels)
+        return RecordingBoxes(table, self.confidences[rows], self.labels, self.unlabelled)
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """The N clearly labelled tracks of one recording, in order of birth, then of id.
+    """The N tracks of one recording that are clearly labelled or not labelled at all, in order of birth, then of id.
 
     tracks: with crops, cut to their first boxes. whole: the same tracks' boxes, uncut. labels: (N,), real or not.
-    kinds: what false tracks are, `FALSE_KINDS`; of real ones, what they would be. last_frame: of any track in the file.
+    known: (N,), whether the label is known; if not, it is False. kinds: what false tracks are, `FALSE_KINDS`; of real
+    ones, what they would be. last_frame: of any track in the file.
     """
 
     name: str
     tracks: tuple[Track, ...]
     whole: tuple[BoxTrack, ...]
     labels: NDArray[np.bool_]
+    known: NDArray[np.bool_]
     kinds: tuple[str, ...]
     last_frame: int
 
@@ -77,44 +80,58 @@ class Recording:
 
     def born_before(self, frames: int) -> "Recording":
         """Return the tracks that were born at least `frames` frames before the end, their own first frame included."""
-        rows = [i for i, track in enumerate(self.tracks) if self.last_frame - int(track.frames[0]) + 1 >= frames]
+        early = [i for i, track in enumerate(self.tracks) if self.last_frame - int(track.frames[0]) + 1 >= frames]
+        return self.of(np.array(early, np.int64))
+
+    def of(self, rows: NDArray[np.int64]) -> "Recording":
+        """Return some of the tracks."""
         return Recording(
             self.name,
             tuple(self.tracks[i] for i in rows),
             tuple(self.whole[i] for i in rows),
             self.labels[rows],
+            self.known[rows],
             tuple(self.kinds[i] for i in rows),
             self.last_frame,
         )
 
 
-def read_boxes(config: RecordingConfig, footage: FootageConfig) -> RecordingBoxes:
-    """Read the boxes and labels of a recording. Raises `VideoError` on unusable files or without any clear label."""
+def read_boxes(config: SiteConfig, footage: FootageConfig, every_track: bool = True) -> RecordingBoxes:
+    """Read the boxes and labels of a recording.
+
+    every_track: whether each track needs a label. Raises `VideoError` on unusable files and without any clear label,
+    unless there is neither a file of labels nor ground truth.
+    """
     table = read_mot(config.tracks, "tracks")
-    labels = _labels(config, footage, table)
+    labels = _labels(config, footage, table, every_track)
     clear = {track_id: label == REAL for track_id, label in labels.items() if label in (REAL, FALSE)}
-    if not clear:
+    if not clear and config.is_labelled:
         raise VideoError(f"{config.tracks}: no track is labelled real or false; label some, or drop the recording")
-    return RecordingBoxes(table, confidences(table, config.confidence), clear)
+    unlabelled = frozenset(table.ids.tolist()) - labels.keys()
+    return RecordingBoxes(table, confidences(table, config.confidence), clear, unlabelled)
 
 
-def read_recording(config: RecordingConfig, footage: FootageConfig, crop_margin: float, longest: int) -> Recording:
+def read_recording(
+    config: SiteConfig, footage: FootageConfig, crop_margin: float, longest: int, every_track: bool = True
+) -> Recording:
     """Read the tracks of a recording that are real or false; unclear and forgotten ones are left out.
 
     crop_margin: share of a box's width and height added on each side of a crop. longest: boxes of a track that are
-    read. Raises `VideoError` on unusable files.
+    read. every_track: whether each track needs a label; if not, those without are read as well. Raises `VideoError` on
+    unusable files.
     """
-    boxes = read_boxes(config, footage)
+    boxes = read_boxes(config, footage, every_track)
     whole = {track.track_id: track for track in box_tracks(boxes.table, boxes.confidences)}
     streamed = stream_tracks(Video(config.video), boxes.table, boxes.confidences, crop_margin, longest)
-    clear = [track for track in streamed if track.track_id in boxes.labels]
-    clear.sort(key=_birth)
-    uncut = tuple(whole[track.track_id] for track in clear)
+    tracks = [track for track in streamed if track.track_id in boxes.labels or track.track_id in boxes.unlabelled]
+    tracks.sort(key=_birth)
+    uncut = tuple(whole[track.track_id] for track in tracks)
     return Recording(
         config.name,
-        tuple(clear),
+        tuple(tracks),
         uncut,
-        np.array([boxes.labels[track.track_id] for track in clear], bool),
+        np.array([boxes.labels.get(track.track_id, False) for track in tracks], bool),
+        np.array([track.track_id in boxes.labels for track in tracks], bool),
         tuple(false_kind(track, footage) for track in uncut),
         int(boxes.table.frames[-1]),
     )
@@ -155,8 +172,9 @@ def _birth(track: Track) -> tuple[int, int]:
     return int(track.frames[0]), track.track_id
 
 
-def _labels(config: RecordingConfig, footage: FootageConfig, table: MotTable) -> dict[int, int]:
+def _labels(config: SiteConfig, footage: FootageConfig, table: MotTable, every_track: bool) -> dict[int, int]:
     if config.labels is not None:
-        return read_labels(config.labels, table)
-    assert config.ground_truth is not None  # the section's model allows nothing else
+        return read_labels(config.labels, table, every_track)
+    if config.ground_truth is None:
+        return {}
     return label_by_overlap(table, read_mot(config.ground_truth, "ground truth"), footage.labels)

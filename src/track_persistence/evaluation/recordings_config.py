@@ -12,8 +12,8 @@ from track_persistence.video.confidence import Scale
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
-class RecordingConfig(Section):
-    """One video of a static or moving camera, the tracks of one detector on it, and what is true of them."""
+class SiteConfig(Section):
+    """One video of a static or moving camera, the tracks of one detector on it, and perhaps what is true of them."""
 
     name: str
     """What tables call it; unique."""
@@ -24,9 +24,24 @@ class RecordingConfig(Section):
     confidence: Scale
     """What the scores of the tracks' seventh column are: `probability`, or `raw` numbers of any scale."""
     labels: Path | None
-    """CSV of track_id,label; null when there is ground truth instead."""
+    """CSV of track_id,label; null when there is none."""
     ground_truth: Path | None
-    """MOT ground truth; tracks are labelled by overlap, `footage.labels`. Null when there are labels instead."""
+    """MOT ground truth; tracks are labelled by overlap, `footage.labels`. Null when there is none."""
+
+    @model_validator(mode="after")
+    def _at_most_one_truth(self) -> Self:
+        if self.labels is not None and self.ground_truth is not None:
+            raise ValueError("give either labels or ground_truth, and null for the other")
+        return self
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether anything is known of the tracks."""
+        return self.labels is not None or self.ground_truth is not None
+
+
+class RecordingConfig(SiteConfig):
+    """A labelled recording."""
 
     @model_validator(mode="after")
     def _one_truth(self) -> Self:

@@ -34,10 +34,10 @@ class LabelConfig(Section):
     alone has a small intersection over union, but is no false one."""
 
 
-def read_labels(path: Path, tracks: MotTable) -> dict[int, int]:
+def read_labels(path: Path, tracks: MotTable, every_track: bool = True) -> dict[int, int]:
     """Read `track_id,label[,...]` lines: 1 real, 0 false, -1 unclear, -2 a real object the ground truth forgot.
 
-    Every track needs a label. Raises `VideoError` naming file, line, value and rule.
+    every_track: whether each track needs a label. Raises `VideoError` naming file, line, value and rule.
     """
     labels: dict[int, int] = {}
     try:
@@ -57,7 +57,7 @@ def read_labels(path: Path, tracks: MotTable) -> dict[int, int]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise VideoError(f"{path}: not a CSV text file: {error}") from error
     ids = set(tracks.ids.tolist())
-    for track_id in sorted(ids ^ labels.keys()):
+    for track_id in sorted(ids ^ labels.keys() if every_track else labels.keys() - ids):
         problem = "has no label; label it -1 to leave it out" if track_id in ids else f"is not in {tracks.path}"
         raise VideoError(f"{path}: track {track_id} {problem}")
     return labels
