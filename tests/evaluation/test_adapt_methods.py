@@ -10,8 +10,8 @@ from track_persistence.evaluation.adapt_config import AdaptConfig
 from track_persistence.evaluation.adapt_methods import (
     Scored,
     adapted_to,
+    fitted_on,
     for_other_detector,
-    labels_alone,
     scores_in_time_blocks,
     scores_on_other,
     self_taught,
@@ -154,10 +154,10 @@ def test_tracks_without_a_label_teach_but_are_not_scored(labels):
     scored = scores_in_time_blocks(CONFIG, partly, BLOCKS, BUDGET)
     assert all(len(values) == known.sum() for by in scored.scores.values() for values in by.values())
     assert len(scored.decided.kept) == known.sum()
-    both, alone = (find(CONFIG, partly, partly.labelled, BUDGET) for find in (adapted_to, labels_alone))
+    both, alone = (find(CONFIG, partly, partly.labelled, BUDGET) for find in (adapted_to, fitted_on))
     assert not np.allclose(both.witnesses["texture"].weights, alone.witnesses["texture"].weights)
     everything = samples(labels)
-    same = (find(CONFIG, everything, everything.labelled, BUDGET) for find in (adapted_to, labels_alone))
+    same = (find(CONFIG, everything, everything.labelled, BUDGET) for find in (adapted_to, fitted_on))
     assert np.array_equal(*(adapter.witnesses["texture"].weights for adapter in same))
 
 

@@ -24,6 +24,7 @@ from track_persistence.evaluation.cheap_pixels import CheapPixelsModel
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 Scores = dict[str, dict[int, Floats]]
 """Method to age to score (N,); higher is more likely real. Adapters' and `before` are log-odds."""
 
@@ -39,27 +40,35 @@ class Scored:
     decided: Decided
 
 
-def labels_alone(config: AdaptConfig, site: SiteSamples, labelled: Rows, error_budget: float) -> Adapter:
-    """Fit an adapter on labelled tracks of a site and on nothing else."""
-    lesson = site.lesson(labelled, config.adapter.training_ages_frames)
-    return fit_adapter(config.adapter, lesson, site.growth(labelled), error_budget)
+def fitted_on(
+    config: AdaptConfig, site: SiteSamples, tracks: Rows, error_budget: float, trusted: Bools | None = None
+) -> Adapter:
+    """Fit an adapter on the labels of some tracks of a site; trusted: see `fit_adapter`."""
+    lesson = site.lesson(tracks, config.adapter.training_ages_frames)
+    return fit_adapter(config.adapter, lesson, site.growth(tracks), error_budget, trusted)
 
 
 def adapted_to(config: AdaptConfig, site: SiteSamples, labelled: Rows, error_budget: float) -> Adapter:
-    """Fit an adapter on labelled tracks of a site and on all its other tracks, whose labels it finds first.
+    """Fit an adapter on labelled tracks of a site, then on all its tracks."""
+    alone = fitted_on(config, site, labelled, error_budget)
+    return with_unlabelled(config, site, labelled, alone, error_budget)
 
-    Calibration and decision rule are fitted on the labelled ones alone.
+
+def with_unlabelled(
+    config: AdaptConfig, site: SiteSamples, labelled: Rows, alone: Adapter, error_budget: float
+) -> Adapter:
+    """Fit an adapter on labelled tracks and on all others of their site, whose labels it finds first.
+
+    alone: what was fitted on the labelled ones; it teaches in the first round. Calibration and decision rule are fitted
+    on the labelled ones alone.
     """
-    alone = labels_alone(config, site, labelled, error_budget)
     if len(labelled) == len(site.everyone):
         return alone
-    ages = config.adapter.training_ages_frames
-    teacher = alone.log_odds(site.at(ages[-1], site.everyone), SAME_DETECTOR)
+    teacher = alone.log_odds(site.at(config.adapter.training_ages_frames[-1], site.everyone), SAME_DETECTOR)
     known = np.full(len(teacher), np.nan)
     known[labelled] = site.recording.labels[labelled]
     completed = _completed(config, site, site.everyone, SAME_DETECTOR, teacher, known)
-    lesson, growth = completed.lesson(site.everyone, ages), completed.growth(site.everyone)
-    return fit_adapter(config.adapter, lesson, growth, error_budget, ~np.isnan(known))
+    return fitted_on(config, completed, site.everyone, error_budget, ~np.isnan(known))
 
 
 def self_taught(config: AdaptConfig, site: SiteSamples, tracks: Rows, error_budget: float) -> Adapter:
@@ -78,7 +87,7 @@ def for_other_detector(config: AdaptConfig, adapter: Adapter, site: SiteSamples,
 def _taught(config: AdaptConfig, site: SiteSamples, tracks: Rows, teacher: Floats, error_budget: float) -> Adapter:
     unknown = np.full(len(tracks), np.nan)
     completed = _completed(config, site, tracks, UNLABELLED, teacher, unknown)
-    return labels_alone(config, completed, tracks, error_budget)
+    return fitted_on(config, completed, tracks, error_budget)
 
 
 def _completed(
@@ -99,16 +108,17 @@ def scores_in_time_blocks(config: AdaptConfig, samples: SiteSamples, blocks: int
     left out where these are too few.
     """
     everyone, labelled = samples.everyone, samples.labelled
-    found, decided, failed = _unlearned(config, samples), [], set()
+    found, decided, can_teach = _unlearned(config, samples), [], True
     for numbers in time_blocks(len(labelled), blocks):
         block = labelled[numbers]
         rest = np.setdiff1d(labelled, block)
-        adapter = adapted_to(config, samples, rest, error_budget)
-        others = {LABELS_ALONE: labels_alone(config, samples, rest, error_budget)}
+        alone = fitted_on(config, samples, rest, error_budget)
+        adapter = with_unlabelled(config, samples, rest, alone, error_budget)
+        others = {LABELS_ALONE: alone}
         try:
             others[SELF_TAUGHT] = self_taught(config, samples, np.setdiff1d(everyone, block), error_budget)
         except DataError as error:
-            failed.add(SELF_TAUGHT)
+            can_teach = False
             log(f"adapt: {SELF_TAUGHT} is left out, these tracks cannot teach themselves: {error}")
         decided.append(_decided(adapter, samples, block))
         scored = {
@@ -120,9 +130,10 @@ def scores_in_time_blocks(config: AdaptConfig, samples: SiteSamples, blocks: int
             ages = found.setdefault(method, {age: np.empty(len(everyone)) for age in config.ages_frames})
             for age, values in by_age.items():
                 ages[age][block] = values
-    complete = {method: by_age for method, by_age in found.items() if method not in failed}
+    if not can_teach:
+        found.pop(SELF_TAUGHT, None)
     return Scored(
-        _of(complete, labelled),
+        _of(found, labelled),
         Decided(*(np.concatenate([getattr(own, f.name) for own in decided]) for f in fields(Decided))),
     )
 
